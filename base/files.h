@@ -1,0 +1,36 @@
+// Small file helpers with errors a person can act on.
+//
+// Thread  Any; all of these block, none is for a loop.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace volley {
+
+Result<std::string> read_file(const std::string& path, uint64_t cap = uint64_t{1} << 30);
+// Whole and durable or not at all: temporary file, fsync, rename, fsync of the directory.
+Status write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode = 0600);
+Status make_directories(const std::string& path, unsigned mode = 0700);
+// A secret: refuses a file that others may read, strips one trailing newline.
+Result<std::string> read_secret(const std::string& path);
+
+// Exclusive advisory lock on a file (flock), held until destruction.
+class FileLock {
+ public:
+  FileLock() = default;
+  // Busy: kUnavailable, message has the pid written by the holder when there is one.
+  static Result<FileLock> acquire(const std::string& path, bool inheritable = false);
+  ~FileLock();
+  FileLock(FileLock&&) noexcept;
+  FileLock& operator=(FileLock&&) noexcept;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace volley
