@@ -1,0 +1,114 @@
+// The blocking door into the queue: campaigns, import, single messages, status.
+//
+// Purpose    For threads that may wait: importer, HTTP workers, commands. Loops use queue/door.h.
+// Ownership  A Store owns one connection; it reconnects by itself (every function is idempotent, calls are repeated).
+// Thread     One at a time; give each thread its own.
+// Errors     kUnavailable: Redis unreachable, loading, full (OOM), read-only, MISCONF; the message has the remedy.
+//            kData: refused by the queue's own rules (stale import epoch, cancelled campaign, corrupt).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "queue/campaign.h"
+#include "queue/types.h"
+#include "queue/url.h"
+
+namespace volley::queue {
+
+struct EngineStatus {        // what an engine publishes of itself every second
+  std::string engine;        // instance id
+  int64_t at_ms = 0;
+  std::string json;          // engine/delivery's status document
+};
+
+enum class SubmitResult { kQueued, kAlreadyThere, kConflict };
+
+struct SingleMessage {
+  uint64_t number = 0;             // unique; also what `id` encodes
+  std::string address;
+  std::string return_path;
+  std::string content;             // message::Content bytes; over kMaxInlineContent it is stored once as a reference
+  std::string idempotency_key;     // empty: none
+  std::string body_fingerprint;    // decides between replay and conflict
+};
+
+struct SingleStatus {
+  std::string state;               // queued, deferred, delivered, bounced, expired, suppressed, cancelled
+  uint32_t attempts = 0;
+  uint16_t code = 0;
+  std::string text;                // last reply, sanitised
+  int64_t at_ms = 0;
+};
+
+// Everything one flush of an import writes into one partition, in one call: chunks and the mark together.
+struct ImportFlush {
+  uint32_t partition = 0;
+  uint64_t mark = 0;               // rows up to this number are settled for this partition
+  struct Part {
+    std::string domain;            // queue key
+    uint32_t recipients = 0;
+    std::string chunk;
+  };
+  std::vector<Part> parts;
+  uint64_t suppressed = 0;         // accepted and final at once
+  std::vector<FinalOutcome> suppressed_outcomes;
+};
+
+class Store {
+ public:
+  // Connects, checks the server (queue/server_check.h), loads the function library, reads or creates the meta record.
+  static Result<std::unique_ptr<Store>> open(const QueueUrl& url, uint32_t partitions = kDefaultPartitions,
+                                             bool memory_durability = false);
+  ~Store();
+
+  uint32_t partitions() const;
+  std::string dedupe_key() const;              // random, stored with the queue: keys hashes of addresses
+  Result<int64_t> now_ms();                    // Redis TIME
+
+  // --- campaigns
+  Result<std::optional<Campaign>> find(std::string_view id);
+  Result<std::vector<Campaign>> list();
+  // New (state importing, epoch 1), or the existing one untouched.
+  Result<Campaign> create(const Campaign& campaign, std::string_view content);
+  Result<uint64_t> begin_import(std::string_view id);            // a new epoch; older importers are refused from now on
+  Result<std::vector<uint64_t>> import_marks(std::string_view id);  // by partition
+  Status import(std::string_view id, Lane lane, uint64_t epoch, std::span<const ImportFlush> flushes);  // pipelined
+  // importing -> running (or paused, when held); counts are those of the whole list.
+  Status close_import(std::string_view id, uint64_t epoch, uint64_t read, uint64_t invalid, uint64_t duplicate);
+  // Compare-and-set of the state; other fields by edit. Fails with kData naming the state when the edge is not legal.
+  Status set_state(std::string_view id, CampaignState to, std::string_view reason);
+  Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
+  Status finish_if_done(std::string_view id);  // running and closed and nothing queued
+  Status purge(std::string_view id);           // every trace of it in the queue
+  Result<Counts> counts(std::string_view id);
+  Result<std::string> content(std::string_view id);
+  // Suppression set of a campaign: keyed hashes of folded addresses (base/hash.h), replaced as a whole.
+  Status put_suppressions(std::string_view id, std::string_view packed_hashes);
+  // Final outcomes, streamed in blocks; false from the callback stops.
+  Status each_outcome(std::string_view id, const std::function<bool(const FinalOutcome&)>& visit);
+
+  // --- single messages, transactional lane
+  Result<SubmitResult> submit(const SingleMessage& message, std::string& id_out);
+  Result<std::optional<SingleStatus>> single(std::string_view id);
+
+  // --- engines
+  Result<std::vector<EngineStatus>> engines();
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+std::string single_message_id(uint64_t number, uint32_t partition);
+
+}  // namespace volley::queue
