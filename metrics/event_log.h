@@ -1,0 +1,59 @@
+// The delivery event log: one JSON line per thing that happened to a recipient.
+//
+// Purpose    time, event, id, campaign, lane, recipient, site, host, source, code, enhanced, text, attempt. An event has a
+//            stable id, so that replays after a crash can be recognised: perhaps twice, never missing.
+// Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes, `keep` old files.
+// Thread     append() from any thread; never blocks on the disk. written() tells up to which sequence the file has it.
+// Errors     A full disk: lines wait in memory (bounded by the caller's journal), retried every second, logged once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace volley::metrics {
+
+enum class EventKind : uint8_t { kDelivered, kDeferred, kBounced, kExpired, kSuppressed, kInDoubt };
+std::string_view to_string(EventKind kind);
+
+struct Event {
+  WallTime time;
+  EventKind kind = EventKind::kDelivered;
+  std::string id;          // "<campaign>.<number>.<attempt>"
+  std::string campaign;
+  std::string_view lane = "bulk";
+  std::string recipient;
+  std::string site, host, source;
+  uint16_t code = 0;       // 0: no reply
+  std::string enhanced, text;
+  uint32_t attempt = 0;
+};
+
+struct EventLogOptions {
+  std::string path;
+  uint64_t max_bytes = uint64_t{256} << 20;
+  unsigned keep = 10;
+};
+
+class EventLog {
+ public:
+  static Result<std::unique_ptr<EventLog>> open(EventLogOptions options);
+  ~EventLog();                          // writes what is left
+  uint64_t append(const Event& event);  // its sequence, from 1
+  uint64_t written() const;             // all events up to this sequence are in the file
+  void flush();                         // blocks until all appended so far is written, or the disk refuses
+
+ private:
+  struct Impl;
+  explicit EventLog(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One line, with newline.
+std::string to_json_line(const Event& event);
+
+}  // namespace volley::metrics

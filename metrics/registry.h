@@ -1,0 +1,78 @@
+// Counters that cost a relaxed store, and their way to Prometheus.
+//
+// Purpose    Each thread counts in a Shard of its own (no sharing, no locks); scrape time sums them up through a custom
+//            prometheus-cpp Collectable. Names and help texts are one table: metrics/names.h.
+// Ownership  Registry owns shards and site blocks; they live until the Registry does. References stay valid.
+// Thread     A Shard is written by one thread; exposition() runs on any.
+// Labels     Only bounded ones: outcome, lane, site (the first 200 sites get names, the rest share "other").
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "metrics/names.h"
+
+namespace volley::metrics {
+
+// One writer; readers see a recent value.
+class Cell {
+ public:
+  void add(uint64_t n = 1) { v_.store(v_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void set(uint64_t n) { v_.store(n, std::memory_order_relaxed); }
+  void sub(uint64_t n = 1) { v_.store(v_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  uint64_t get() const { return v_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> v_{0};
+};
+
+// Fixed exponential buckets, 100 µs to about 1,000 s.
+class HistogramCells {
+ public:
+  static constexpr size_t kBuckets = 24;
+  void observe(Duration d);
+  uint64_t bucket(size_t i) const { return buckets_[i].get(); }
+  double sum_seconds() const;
+  static double upper_bound_seconds(size_t i);
+
+ private:
+  std::array<Cell, kBuckets + 1> buckets_;
+  Cell sum_us_;
+};
+
+// Counts of one site on one thread.
+struct alignas(64) SiteCells {
+  std::array<Cell, kSiteMetricCount> cells;
+  Cell& operator[](SiteMetric m) { return cells[static_cast<size_t>(m)]; }
+};
+
+struct alignas(64) Shard {
+  std::array<Cell, kMetricCount> cells;
+  std::array<HistogramCells, kHistogramCount> histograms;
+  Cell& operator[](Metric m) { return cells[static_cast<size_t>(m)]; }
+  HistogramCells& operator[](Histogram h) { return histograms[static_cast<size_t>(h)]; }
+};
+
+class Registry {
+ public:
+  Registry();
+  ~Registry();
+  Shard& new_shard();
+  SiteCells& site(Shard& shard, std::string_view site_name);   // the shard's owner only
+  // Gauges asked for at scrape time, by name of metrics/names.h; called on the scraping thread.
+  void on_scrape(std::function<void(Shard& scratch)> fill);
+  std::string exposition() const;                              // Prometheus text format
+  uint64_t total(Metric m) const;                              // summed over shards
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace volley::metrics
