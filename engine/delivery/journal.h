@@ -1,0 +1,51 @@
+// Journal: the first record of every outcome, on the local disk.
+//
+// Purpose    An outcome is write()n here before the loop writes to that receiver again; settlement, counters and event log
+//            derive from it and are replayed after a crash. One journal per loop: <data>/journal/<loop>-<serial>.journal, mode 0600.
+// Format     Segments of 8 MiB: a header (magic, version, queue's identity), then length-prefixed checksummed records: outcome,
+//            settled(partition, lease), logged(sequence). A torn last record is the end of the segment.
+// Ownership  Owns its files. A segment is deleted when all leases in it are settled and all its events are in the event log.
+// Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9 loses nothing,
+//            power loss is covered by the queue.
+// Errors     A full disk: flush() fails with kIo; delivery must then stop writing to receivers until it succeeds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/delivery/work.h"
+
+namespace volley::delivery {
+
+class Journal {
+ public:
+  static Result<std::unique_ptr<Journal>> open(const std::string& directory, unsigned loop, std::string queue_identity);
+  ~Journal();
+
+  void append(const Record& record, uint64_t event_sequence);   // event_sequence: of the event log
+  void settled(uint32_t partition, uint64_t lease);              // its outcomes are in the queue, the lease is closed
+  void logged(uint64_t event_sequence);                          // events up to here are in the event log
+  Status flush();
+  uint64_t bytes_written() const;
+
+ private:
+  struct Impl;
+  explicit Journal(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// What earlier runs left behind, over all loops.
+struct Replay {
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<Record>> unsettled;  // (partition, lease)
+  std::vector<Record> unlogged;                                            // events to write again
+  std::vector<std::string> segments;                                       // to delete once all is settled and logged
+  std::vector<std::string> foreign;                                        // of another queue: left alone, reported
+};
+Result<Replay> read_journals(const std::string& directory, std::string_view queue_identity);
+
+}  // namespace volley::delivery

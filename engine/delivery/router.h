@@ -1,0 +1,75 @@
+// Router: from a recipient domain to the path its mail takes.
+//
+// Purpose    Static routes first (an exact domain beats "*"); else MX look-up, rolled up to a *site*: the provider matched by
+//            MX suffix (smtp::provider_of, label boundary), or the MX set itself. A Path is one MX set within a site: sessions
+//            are shared only within a path, limits within the site.
+// Ownership  The Receiver outlives the Router. Paths are shared and immutable; one object per MX set, so pointers compare.
+// Thread     The loop's.
+// Errors     Answers: a path, or a permanent refusal (null MX, no such domain after a second confirmation) or a temporary
+//            one, with the codes a bounce or deferral carries.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dns/resolver.h"
+#include "engine/delivery/settings.h"
+
+namespace volley::delivery {
+
+// Effective limits, and where each comes from ("default", "provider google", "[site.\"google\"]", "--connections").
+struct EffectiveLimits {
+  uint32_t connections = 10;
+  uint32_t messages_per_connection = 100;
+  double rate = 0;                            // messages/s, 0: none
+  TlsPolicy tls = TlsPolicy::kOpportunistic;
+  std::string connections_from, messages_from, rate_from, tls_from;
+};
+
+struct Path {
+  std::string site;                           // name; all limits hang on it
+  std::string provider;                       // "google", "" when none
+  std::string key;                            // the MX set, sorted; unique per path
+  std::vector<dns::MxHost> hosts;             // in preference order
+  uint16_t port = 25;
+  bool routed = false;                        // static route: private addresses allowed, no rate cap
+  EffectiveLimits limits;
+  unsigned shares = 1;                        // over how many loops the site's sessions are spread
+  unsigned home_loop = 0;                     // first of them
+};
+
+struct RouteAnswer {
+  std::shared_ptr<const Path> path;           // set, or one of the two below
+  bool permanent = false;
+  uint16_t code = 0;                          // 550, 556, 451
+  std::string enhanced, text;
+};
+
+class Router final : public dns::Resolver::Receiver {
+ public:
+  class Receiver {
+   public:
+    virtual ~Receiver() = default;
+    virtual void on_route(uint64_t id, const RouteAnswer& answer) = 0;
+  };
+  Router(const Settings& settings, dns::Resolver& resolver, Receiver& receiver);
+  ~Router() override;
+  // Answers by on_route(id) later, or at once through the return value when it is known (static route, cached).
+  std::optional<RouteAnswer> route(std::string_view domain, uint64_t id);
+  void on_mx(dns::QueryId id, const dns::MxAnswer& answer) override;
+  void on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Pure: limits of a site from provider table, overrides and cap; shares and home loop.
+EffectiveLimits effective_limits(const Settings& settings, std::string_view provider, std::string_view domain,
+                                 const std::vector<dns::MxHost>& hosts, bool routed);
+unsigned share_count(const EffectiveLimits& limits, unsigned loops);  // 1 when it has a rate or fewer than 8 connections a loop
+
+}  // namespace volley::delivery

@@ -1,0 +1,60 @@
+// What delivery is told: host name, sources, routes, limits. Parsed elsewhere (engine/cli), converted by engine/app.
+//
+// Units   Rates in messages per second, 0: no cap. Thread: values, constant after start.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/net/endpoint.h"
+#include "base/time.h"
+#include "dns/resolver.h"
+#include "engine/message/dkim.h"
+
+namespace volley::delivery {
+
+// Mail for `domain` ("*": everything else) goes to this host and port, without MX; a site of its own, without rate cap.
+struct Route {
+  std::string domain;
+  std::string host;   // address or name
+  uint16_t port = 25;
+  std::string str() const { return domain + '=' + host + ':' + std::to_string(port); }
+};
+// 'DOMAIN=HOST:PORT', DOMAIN may be '*', HOST may be [v6].
+Result<Route> parse_route(std::string_view text);
+
+enum class TlsPolicy : uint8_t { kOpportunistic, kRequired, kNever };
+
+// Each set field overrides what the provider table or the default says.
+struct SiteLimits {
+  std::optional<uint32_t> connections;
+  std::optional<uint32_t> messages_per_connection;
+  std::optional<double> rate;                 // messages/s
+  std::optional<TlsPolicy> tls;
+};
+
+struct SiteOverride {
+  std::string match;      // [site."..."]: a provider ("google"), a recipient domain, an MX suffix (".example.net"), or "default"
+  SiteLimits limits;
+};
+
+struct Settings {
+  unsigned loops = 1;
+  std::string hostname;                       // EHLO name and right side of Message-ID
+  std::string source_ip;                      // bind address for outgoing connections, empty: the system's choice
+  uint16_t smtp_port = 25;
+  std::vector<Route> routes;
+  uint32_t connections_cap = 0;               // per site, summed over loops; 0: as limits say
+  std::vector<SiteOverride> sites;
+  dns::Settings dns;
+  std::string data_directory;                 // journal lives in <data>/journal
+  Duration lease_ttl = std::chrono::seconds(15);
+  Duration idle_connection = std::chrono::seconds(5);
+  Duration connect_timeout = std::chrono::seconds(30);
+  uint32_t recipients_in_memory = 16384;      // per loop, claimed and not settled
+  Duration retry_wheel = std::chrono::seconds(5);
+};
+
+}  // namespace volley::delivery

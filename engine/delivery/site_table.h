@@ -1,0 +1,66 @@
+// SiteTable: all sites whose sessions live on this loop; the lower half of delivery.
+//
+// Purpose    Takes work, sends it within the limits of (source, site), hands it back: progress about once a second, and the
+//            whole when nothing of it is waiting or in flight, or when it should rest (paused campaign, blocked site, idle 30 s,
+//            draining). Transactional work overtakes bulk at the site and on the connection; bulk works take turns.
+// Ownership  Owns the work it was given until it calls back. Owns sites, paths' connections, sessions.
+// Thread     The loop's.
+// Not for    Queue, leases, DNS of recipient domains: those are the upper half's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/net/loop.h"
+#include "base/random.h"
+#include "engine/delivery/brakes.h"
+#include "engine/delivery/settings.h"
+#include "engine/delivery/work.h"
+#include "metrics/registry.h"
+
+namespace volley::delivery {
+
+struct SiteSnapshot {        // for status, explain, /metrics
+  std::string site, provider;
+  uint32_t connections = 0, connection_limit = 0, in_flight = 0;
+  uint64_t waiting = 0, delivered = 0, deferred = 0, bounced = 0;
+  double rate = 0;           // measured, messages/s over the last 10 s
+  std::string limited_by;    // what binds now: "connections (10, provider google)", "rate", "paused until ...", "nothing", "connecting"
+  std::string last_reply;    // last refusal or deferral, sanitised
+  int64_t paused_for_ms = 0;
+};
+
+class SiteTable {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    // Before anything else is written to that receiver: append to the journal (flushed in the turn's kJournal phase).
+    virtual void on_record(const Work& work, const Record& record) = 0;
+    // About once a second for work with fresh records: settle them. The callee takes work.fresh.
+    virtual void on_progress(Work& work) = 0;
+    virtual void on_returned(std::unique_ptr<Work> work) = 0;
+    // Brakes: a site-spanning condition pauses a campaign (or all: empty id).
+    virtual void on_pause_campaign(std::string_view campaign, std::string_view reason) = 0;
+  };
+
+  SiteTable(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, Brakes& brakes,
+            metrics::Registry& registry, metrics::Shard& shard, Listener& listener, uint64_t seed);
+  ~SiteTable();
+
+  void accept(std::unique_ptr<Work> work);
+  // Room for more recipients of this path on this loop now? Otherwise the owner keeps from claiming them.
+  bool wants_more(const Path& path) const;
+  void drain();                  // start nothing new; return works as they come to rest; close connections
+  bool idle() const;             // no work, no connection
+  void campaign_changed(std::string_view campaign);   // its control changed: return what is waiting, if it no longer sends
+  std::vector<SiteSnapshot> snapshot() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace volley::delivery
