@@ -50,7 +50,7 @@ class FlushEntry {
   FlushEntry& operator=(const FlushEntry&) = delete;
 
  protected:
-  ~FlushEntry() { unlink(); }
+  virtual ~FlushEntry() { unlink(); }
   virtual bool on_flush() = 0;  // do the I/O, call nobody; true: call on_flushed()
   virtual void on_flushed() {}
   void unlink();
