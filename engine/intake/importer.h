@@ -1,0 +1,70 @@
+// Importer: from a list to the queue, durably, each row once, however often it is interrupted.
+//
+// Purpose    inspect() reads the whole list without touching the queue: what is fatal is found before anything is queued, and
+//            the list gets its fingerprint. run() reads it again, validates, removes duplicates (128-bit keyed hashes of folded
+//            addresses) and suppressed addresses, groups by domain, packs chunks, and writes a partition's open buffers and its
+//            mark in one call. A rerun reads from row 1, rebuilds counts and duplicates, and skips what lies at or below a mark.
+// Memory     40 bytes per recipient for duplicates, 64 MiB of packing buffers. Recipient number = row number.
+// Thread     run() uses the calling thread for reading and one more for packing and writing, if that pays.
+// Errors     kNoInput, kData (over max_invalid; the list changed while it was read), kUnavailable (queue), kTempFail (stopped).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/intake/suppression.h"
+#include "queue/campaign.h"
+#include "queue/store.h"
+
+namespace volley::metrics {
+class EventLog;
+struct Shard;
+}
+
+namespace volley::intake {
+
+struct ListOptions {
+  std::string path;
+  std::string encoding = "utf-8";
+  double max_invalid = 0.05;
+};
+
+struct ListFacts {
+  std::string fingerprint;               // SHA-256 of the file's bytes, hex
+  std::vector<std::string> columns;
+  uint64_t rows = 0, invalid = 0;        // 0 when only fingerprinted (stream)
+  uint64_t domains = 0;
+  std::vector<std::string> first_values; // of the first valid row, in columns order
+  std::string first_email;
+};
+
+// `visit` sees every valid row (dry run: render it); an error from it counts as an invalid row and goes to the rejects file.
+using RowVisitor = std::function<Status(uint64_t number, std::string_view email, std::span<const std::string_view> values)>;
+Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop, const RowVisitor& visit = nullptr,
+                          const std::string& rejects_path = {});
+// Fingerprint, columns and first row only: for --stream.
+Result<ListFacts> fingerprint_list(const ListOptions& options);
+
+struct ImportTotals {
+  uint64_t read = 0, accepted = 0, invalid = 0, duplicate = 0, suppressed = 0;
+};
+
+struct ImportOptions {
+  ListOptions list;
+  std::string rejects_path;              // line,reason,row as CSV; rewritten by each run
+  bool stream = false;                   // flush every 200 ms, check max_invalid as it goes
+  std::function<void(const ImportTotals&, double fraction)> progress;   // about 10 times a second
+  std::function<void()> on_flush;        // something was queued: wake the engine
+};
+
+// The campaign exists (Store::create) and `epoch` is from begin_import. Leaves close_import to the caller.
+Result<ImportTotals> run_import(queue::Store& store, const queue::Campaign& campaign, uint64_t epoch,
+                                const ImportOptions& options, const SuppressionList& suppressed,
+                                metrics::EventLog* events, const std::atomic<bool>& stop);
+
+}  // namespace volley::intake
