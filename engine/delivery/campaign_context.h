@@ -1,13 +1,16 @@
 // CampaignContext: what a loop needs at hand to send one campaign's messages.
 //
 // Purpose    Record, compiled content, DKIM signers, suppression set, together and immutable; a changed record or a new
-//            suppression set makes a new context. `control` is the only thing that changes under it.
+//            suppression set makes a new context, which shares what did not change. `control` is the only thing that changes
+//            under it, and `revoked`: the partition this work came from is no longer ours.
 // Ownership  shared_ptr<const>, held by every piece of work of the campaign. Signers live in the Engine's key ring.
-// Thread     Immutable; `control` is atomic: written by the campaign cache of any loop, read by all.
+// Thread     Immutable; `control` is shared by all loops of the engine and atomic: written by the campaign cache of any loop.
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,30 +22,48 @@
 
 namespace volley::delivery {
 
-// Sorted 128-bit keyed hashes of folded addresses.
+// Sorted 128-bit keyed hashes of folded addresses. Copies share the hashes.
 class SuppressionSet {
  public:
+  // packed: 16 bytes a hash, big-endian, ascending. kData: not that.
   static Result<SuppressionSet> unpack(std::string_view packed, std::string_view dedupe_key);
   bool contains(std::string_view address) const;
-  bool empty() const { return hashes_.empty(); }
+  bool empty() const { return !hashes_ || hashes_->empty(); }
 
  private:
-  std::vector<Hash128> hashes_;
-  std::string key_;
+  std::shared_ptr<const std::vector<Hash128>> hashes_;
+  std::shared_ptr<const KeyedHash> hash_;
 };
 
 // Follows the record within a second.
 struct CampaignControl {
   std::atomic<queue::CampaignState> state{queue::CampaignState::kRunning};
+  std::atomic<uint64_t> revision{0};
+  std::atomic<int64_t> in_memory{0};  // recipients claimed and not settled, over all loops
+};
+
+// The controls of all campaigns of an engine. Any thread.
+class ControlTable {
+ public:
+  std::shared_ptr<CampaignControl> find(const std::string& campaign);
+  // True when the state changed. An older revision than the one known changes nothing.
+  bool update(const queue::Campaign& record);
+  void forget(const std::string& campaign);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<CampaignControl>> controls_;
 };
 
 struct CampaignContext {
   queue::Campaign record;
-  std::unique_ptr<message::Renderer> renderer;
+  std::shared_ptr<const message::Renderer> renderer;
   std::vector<const message::DkimSigner*> signers;  // empty: unsigned
   SuppressionSet suppressed;
   std::shared_ptr<CampaignControl> control;
+  std::shared_ptr<const std::atomic<bool>> revoked;  // null, or set once the partition's lease is lost
   bool sending() const {
+    if (revoked && revoked->load(std::memory_order_relaxed)) return false;
     const auto s = control->state.load(std::memory_order_relaxed);
     return s == queue::CampaignState::kRunning || (s == queue::CampaignState::kImporting && record.stream);
   }

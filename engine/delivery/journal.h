@@ -3,11 +3,13 @@
 // Purpose    An outcome is write()n here before the loop writes to that receiver again; settlement, counters and event log
 //            derive from it and are replayed after a crash. One journal per loop: <data>/journal/<loop>-<serial>.journal, mode 0600.
 // Format     Segments of 8 MiB: a header (magic, version, queue's identity), then length-prefixed checksummed records: outcome,
-//            settled(partition, lease), logged(sequence). A torn last record is the end of the segment.
-// Ownership  Owns its files. A segment is deleted when all leases in it are settled and all its events are in the event log.
+//            settled(partition, lease), logged(sequence). A torn last record is the end of the segment (journal_format.h).
+// Ownership  Owns its files. A segment is deleted when all leases in it are settled and all its events are in the event log,
+//            oldest first. A journal closed with nothing open leaves no file.
 // Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9 loses nothing,
 //            power loss is covered by the queue.
-// Errors     A full disk: flush() fails with kIo; delivery must then stop writing to receivers until it succeeds.
+// Errors     A full disk: flush() fails with kIo and keeps what is unwritten; delivery must then stop writing to receivers
+//            until it succeeds.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +24,21 @@
 
 namespace volley::delivery {
 
+inline constexpr uint64_t kJournalSegmentBytes = uint64_t{8} << 20;
+
 class Journal {
  public:
-  static Result<std::unique_ptr<Journal>> open(const std::string& directory, unsigned loop, std::string queue_identity);
+  static Result<std::unique_ptr<Journal>> open(const std::string& directory, unsigned loop, std::string queue_identity,
+                                               uint64_t segment_bytes = kJournalSegmentBytes);
   ~Journal();
 
   void append(const Record& record, uint64_t event_sequence);   // event_sequence: of the event log
   void settled(uint32_t partition, uint64_t lease);              // its outcomes are in the queue, the lease is closed
   void logged(uint64_t event_sequence);                          // events up to here are in the event log
+  void replayed(uint64_t run);                                   // all events of an earlier run (Replay::runs) are in the event log
   Status flush();
   uint64_t bytes_written() const;
+  size_t segments() const;                                       // files it has now
 
  private:
   struct Impl;
@@ -43,8 +50,10 @@ class Journal {
 struct Replay {
   std::map<std::pair<uint32_t, uint64_t>, std::vector<Record>> unsettled;  // (partition, lease)
   std::vector<Record> unlogged;                                            // events to write again
+  std::vector<uint64_t> runs;                                              // whose events those are
   std::vector<std::string> segments;                                       // to delete once all is settled and logged
   std::vector<std::string> foreign;                                        // of another queue: left alone, reported
+  uint64_t damaged = 0;                                                    // records whose checksum was wrong
 };
 Result<Replay> read_journals(const std::string& directory, std::string_view queue_identity);
 
