@@ -1,10 +1,12 @@
 // Counters that cost a relaxed store, and their way to Prometheus.
 //
-// Purpose    Each thread counts in a Shard of its own (no sharing, no locks); scrape time sums them up through a custom
-//            prometheus-cpp Collectable. Names and help texts are one table: metrics/names.h.
-// Ownership  Registry owns shards and site blocks; they live until the Registry does. References stay valid.
-// Thread     A Shard is written by one thread; exposition() runs on any.
-// Labels     Only bounded ones: outcome, lane, site (the first 200 sites get names, the rest share "other").
+// Purpose    Each thread counts in a Shard of its own (no sharing, no locks); scrape time sums them
+//            up through a custom prometheus-cpp Collectable. Names and help texts are one table:
+//            metrics/names.h.
+// Ownership  Registry owns shards and site blocks; they live until the Registry does. References
+//            stay valid: ask once, keep them. A new_shard() or site() takes a lock, a Cell never.
+// Thread     A Shard is written by one thread; exposition() and total() run on any.
+// Labels     Only bounded ones: lane, site (the first 200 sites get names, the rest share "other").
 #pragma once
 
 #include <array>
@@ -20,30 +22,33 @@
 
 namespace volley::metrics {
 
+inline constexpr size_t kMaxNamedSites = 200;
+inline constexpr std::string_view kOtherSites = "other";
+
 // One writer; readers see a recent value.
 class Cell {
  public:
-  void add(uint64_t n = 1) { v_.store(v_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add(uint64_t n = 1) { set(get() + n); }
+  void sub(uint64_t n = 1) { set(get() - n); }
   void set(uint64_t n) { v_.store(n, std::memory_order_relaxed); }
-  void sub(uint64_t n = 1) { v_.store(v_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
   uint64_t get() const { return v_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<uint64_t> v_{0};
 };
 
-// Fixed exponential buckets, 100 µs to about 1,000 s.
+// Fixed exponential buckets, 100 µs to about 840 s, each twice the one before.
 class HistogramCells {
  public:
   static constexpr size_t kBuckets = 24;
   void observe(Duration d);
-  uint64_t bucket(size_t i) const { return buckets_[i].get(); }
+  uint64_t bucket(size_t i) const { return buckets_[i].get(); }  // kBuckets: above them all
   double sum_seconds() const;
   static double upper_bound_seconds(size_t i);
 
  private:
   std::array<Cell, kBuckets + 1> buckets_;
-  Cell sum_us_;
+  Cell sum_ns_;
 };
 
 // Counts of one site on one thread.
@@ -64,11 +69,15 @@ class Registry {
   Registry();
   ~Registry();
   Shard& new_shard();
-  SiteCells& site(Shard& shard, std::string_view site_name);   // the shard's owner only
-  // Gauges asked for at scrape time, by name of metrics/names.h; called on the scraping thread.
+  // The shard's owner only. Sites beyond the first 200 share the block of "other": its gauges must
+  // be moved with add() and sub() there, never set(); is_other() tells.
+  SiteCells& site(Shard& shard, std::string_view site_name);
+  bool is_other(std::string_view site_name) const;
+  // Gauges asked for at scrape time, by key of metrics/names.h; called on the scraping thread, with
+  // a Shard full of zeros that is added to the sums. What it uses outlives the Registry.
   void on_scrape(std::function<void(Shard& scratch)> fill);
-  std::string exposition() const;                              // Prometheus text format
-  uint64_t total(Metric m) const;                              // summed over shards
+  std::string exposition() const;  // Prometheus text format 0.0.4
+  uint64_t total(Metric m) const;  // summed over shards
 
  private:
   struct Impl;
