@@ -1,0 +1,78 @@
+#include "engine/app/host.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/delivery/engine.h"
+
+namespace volley::app {
+namespace {
+
+class EngineHandle final : public cli::RunningEngine {
+ public:
+  explicit EngineHandle(std::unique_ptr<delivery::Engine> engine) : engine_(std::move(engine)) {}
+  void wake() override { engine_->wake(); }
+  bool drain(Duration limit) override { return engine_->drain(limit); }
+  std::string status_json() const override { return engine_->status_json(); }
+
+ private:
+  std::unique_ptr<delivery::Engine> engine_;
+};
+
+delivery::SiteOverride site_override(const cli::SiteSetting& setting) {
+  delivery::SiteOverride out;
+  out.match = setting.match;
+  if (setting.connections) out.limits.connections = static_cast<uint32_t>(*setting.connections);
+  if (setting.messages_per_connection) {
+    out.limits.messages_per_connection = static_cast<uint32_t>(*setting.messages_per_connection);
+  }
+  out.limits.rate = setting.rate;
+  if (setting.tls) {
+    out.limits.tls = *setting.tls == "required" ? delivery::TlsPolicy::kRequired
+                     : *setting.tls == "never"  ? delivery::TlsPolicy::kNever
+                                                : delivery::TlsPolicy::kOpportunistic;
+  }
+  return out;
+}
+
+Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) {
+  const cli::Settings& from = *request.settings;
+  delivery::Settings out;
+  out.loops = from.loops > 0 ? from.loops : std::max(1u, std::thread::hardware_concurrency());
+  out.hostname = from.hostname;
+  out.source_ip = from.source_ip;
+  out.smtp_port = from.smtp_port;
+  out.connections_cap = request.connections;
+  out.dns = from.dns;
+  out.data_directory = request.data_directory;
+  for (const std::string& text : request.routes) {
+    auto route = delivery::parse_route(text);
+    if (!route) return route.error();
+    out.routes.push_back(std::move(*route));
+  }
+  for (const cli::SiteSetting& setting : from.sites) out.sites.push_back(site_override(setting));
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<cli::RunningEngine>> AppHost::start_engine(const cli::EngineRequest& request) {
+  auto settings = delivery_settings(request);
+  if (!settings) return settings.error();
+  auto engine = delivery::Engine::start(std::move(*settings), request.queue, request.engine_id, request.dedupe_key,
+                                        request.partitions, *request.keys, *request.registry, *request.events);
+  if (!engine) return engine.error();
+  return std::unique_ptr<cli::RunningEngine>(std::make_unique<EngineHandle>(std::move(*engine)));
+}
+
+Status AppHost::check_routes(const std::vector<std::string>& routes, bool* covers_all) {
+  *covers_all = false;
+  for (const std::string& text : routes) {
+    auto route = delivery::parse_route(text);
+    if (!route) return Error{Errc::kUsage, "--route " + text + ": " + route.error().message};
+    *covers_all |= route->domain == "*";
+  }
+  return {};
+}
+
+}  // namespace volley::app

@@ -1,0 +1,121 @@
+// volley campaign list|show|pause|resume|cancel: control through the queue's campaign records.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/units.h"
+#include "engine/cli/context.h"
+#include "engine/cli/exit_code.h"
+#include "engine/cli/summary.h"
+#include "engine/cli/workplace.h"
+
+namespace volley::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string id;
+};
+
+Result<Summary> summarise(queue::Store& store, const queue::Campaign& campaign) {
+  auto counts = store.counts(campaign.id);
+  if (!counts) return counts.error();
+  Summary out;
+  out.campaign = campaign;
+  out.counts = *counts;
+  out.read = campaign.read;
+  out.invalid = campaign.invalid;
+  out.duplicate = campaign.duplicate;
+  if (!campaign.import_closed) out.read = counts->accepted;
+  const int64_t end = campaign.finished_ms > 0 ? campaign.finished_ms : store.now_ms().ok() ? *store.now_ms() : 0;
+  out.elapsed = std::chrono::milliseconds(std::max<int64_t>(0, end - campaign.created_ms));
+  return out;
+}
+
+Result<queue::Campaign> must_find(queue::Store& store, const std::string& id) {
+  auto found = store.find(id);
+  if (!found) return found.error();
+  if (!*found) return Error{Errc::kData, "no campaign \"" + id + "\" in this queue: see `volley campaign list`"};
+  return **found;
+}
+
+Status list(queue::Store& store, const Options& options) {
+  auto campaigns = store.list();
+  if (!campaigns) return campaigns.error();
+  if (!options.common.json && !campaigns->empty()) {
+    fmt::print("{:<24} {:<10} {:>12} {:>12} {:>10} {:>12}  {}\n", "ID", "STATE", "ACCEPTED", "DELIVERED", "BOUNCED",
+               "QUEUED", "REASON");
+  }
+  for (const queue::Campaign& campaign : *campaigns) {
+    auto summary = summarise(store, campaign);
+    if (!summary) return summary.error();
+    if (options.common.json) {
+      fmt::print("{}\n", summary->json());
+      continue;
+    }
+    const auto& c = summary->counts;
+    fmt::print("{:<24} {:<10} {:>12} {:>12} {:>10} {:>12}  {}\n", campaign.id, queue::to_string(campaign.state),
+               format_count(c.accepted), format_count(c.delivered), format_count(c.bounced), format_count(c.queued),
+               campaign.reason);
+  }
+  return {};
+}
+
+Status show(queue::Store& store, const Options& options) {
+  auto campaign = must_find(store, options.id);
+  if (!campaign) return campaign.error();
+  auto summary = summarise(store, *campaign);
+  if (!summary) return summary.error();
+  fmt::print("{}{}", options.common.json ? summary->json() : summary->text(), options.common.json ? "\n" : "");
+  return {};
+}
+
+Status change(queue::Store& store, const Options& options, queue::CampaignState to, std::string_view reason) {
+  auto campaign = must_find(store, options.id);
+  if (!campaign) return campaign.error();
+  if (to == queue::CampaignState::kRunning && !campaign->import_closed) to = queue::CampaignState::kImporting;
+  if (campaign->state != to) {
+    if (Status status = store.set_state(options.id, to, reason); !status) return status;
+  }
+  return show(store, options);
+}
+
+using Action = std::function<Status(queue::Store&, const Options&)>;
+
+int with_store(const Options& options, const Action& action) {
+  auto settings = settings_for(options.common);
+  if (!settings) return report(settings.error());
+  auto place = Workplace::open(*settings, Access::kClient);
+  if (!place) return report(place.error());
+  Status status = action((*place)->store(), options);
+  return status ? kExitFinished : report(status.error());
+}
+
+void add_action(CLI::App& parent, Context& context, const char* name, const char* help, bool needs_id, Action action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = parent.add_subcommand(name, help);
+  add_common(*command, options->common);
+  if (needs_id) command->add_option("id", options->id, "campaign")->required()->type_name("ID");
+  command->callback([options, &context, action] { context.exit_code = with_store(*options, action); });
+}
+
+}  // namespace
+
+void add_campaign(CLI::App& root, Context& context) {
+  CLI::App* command = root.add_subcommand("campaign", "list and steer campaigns");
+  command->require_subcommand(1);
+  add_action(*command, context, "list", "all campaigns of this queue", false, list);
+  add_action(*command, context, "show", "one campaign's numbers", true, show);
+  add_action(*command, context, "pause", "stop sending within a second", true, [](auto& store, auto& options) {
+    return change(store, options, queue::CampaignState::kPaused, "paused by command");
+  });
+  add_action(*command, context, "resume", "go on", true, [](auto& store, auto& options) {
+    return change(store, options, queue::CampaignState::kRunning, "");
+  });
+  add_action(*command, context, "cancel", "send nothing more of it, for good", true, [](auto& store, auto& options) {
+    return change(store, options, queue::CampaignState::kCancelled, "cancelled by command");
+  });
+}
+
+}  // namespace volley::cli

@@ -1,0 +1,46 @@
+// What every command gets: the host, and the options that all of them take.
+//
+// Thread  The main thread. `exit_code` is what main returns.
+#pragma once
+
+#include <string>
+
+#include "engine/cli/host.h"
+
+namespace CLI {
+class App;
+}
+
+namespace volley::cli {
+
+struct CommonOptions {
+  std::string config;   // -c
+  std::string data;     // --data
+  std::string queue;    // --queue
+  bool json = false;    // --json, where a command prints results
+};
+
+struct Context {
+  Host& host;
+  int exit_code = 0;
+};
+
+// -c, --data, --queue (and --json) on a subcommand.
+void add_common(CLI::App& command, CommonOptions& options, bool with_json = true);
+// volley.toml with the command line's --data and --queue put in; sets the log level.
+Result<Settings> settings_for(const CommonOptions& options);
+
+// One function per subcommand, each in a file of its own.
+void add_send(CLI::App& root, Context& context);
+void add_serve(CLI::App& root, Context& context);
+void add_campaign(CLI::App& root, Context& context);
+void add_status(CLI::App& root, Context& context);
+void add_render(CLI::App& root, Context& context);
+void add_sink(CLI::App& root, Context& context);
+void add_check(CLI::App& root, Context& context);
+void add_dkim(CLI::App& root, Context& context);
+
+// Parses the command line, runs the command, returns the exit code.
+int run(int argc, char** argv, Host& host);
+
+}  // namespace volley::cli

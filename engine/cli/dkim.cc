@@ -1,0 +1,54 @@
+// volley dkim keygen: a private key file and the DNS record that goes with it.
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/address.h"
+#include "base/files.h"
+#include "engine/cli/context.h"
+#include "engine/cli/exit_code.h"
+#include "engine/message/dkim.h"
+
+namespace volley::cli {
+namespace {
+
+struct Options {
+  std::string domain, selector = "volley", file, algorithm = "rsa";
+  unsigned bits = 2048;
+};
+
+int keygen(const Options& options) {
+  if (!is_fqdn(options.domain)) return report({Errc::kUsage, "--domain " + options.domain + ": is no domain"});
+  const std::string file = options.file.empty() ? options.domain + "." + options.selector + ".pem" : options.file;
+  struct stat info {};
+  if (stat(file.c_str(), &info) == 0) {
+    return report({Errc::kCantCreate, file + ": exists; a key in use is never overwritten: name another with --out"});
+  }
+  auto key = message::DkimKey::generate(
+      options.algorithm == "rsa" ? message::DkimAlgorithm::kRsaSha256 : message::DkimAlgorithm::kEd25519Sha256,
+      options.bits);
+  if (!key) return report(key.error());
+  if (Status status = write_file_atomically(file, key->pem()); !status) return report(status.error());
+  std::printf("%s\n", message::dkim_zone_line(options.selector, options.domain, key->dns_record()).c_str());
+  std::fprintf(stderr, "private key: %s. Publish the record above, then add to volley.toml:\n\n[dkim.\"%s\"]\nselector = \"%s\"\n"
+               "key_file = \"%s\"\n", file.c_str(), options.domain.c_str(), options.selector.c_str(), file.c_str());
+  return kExitFinished;
+}
+
+}  // namespace
+
+void add_dkim(CLI::App& root, Context& context) {
+  CLI::App* dkim = root.add_subcommand("dkim", "DKIM keys");
+  dkim->require_subcommand(1);
+  auto options = std::make_shared<Options>();
+  CLI::App* command = dkim->add_subcommand("keygen", "make a key, print its DNS record");
+  command->add_option("--domain", options->domain, "the From domain")->required()->type_name("DOMAIN");
+  command->add_option("--selector", options->selector, "name before ._domainkey (default volley)");
+  command->add_option("--out", options->file, "key file (default DOMAIN.SELECTOR.pem)")->type_name("FILE");
+  command->add_option("--algorithm", options->algorithm, "rsa or ed25519")->check(CLI::IsMember({"rsa", "ed25519"}));
+  command->add_option("--bits", options->bits, "of an RSA key")->check(CLI::Range(2048, 4096));
+  command->callback([options, &context] { context.exit_code = keygen(*options); });
+}
+
+}  // namespace volley::cli

@@ -1,0 +1,50 @@
+// Host: how a command gets an engine without knowing engine/delivery. Implemented by engine/app.
+//
+// Ownership  The engine refers to the key ring, registry and event log of the request; they outlive it.
+// Thread     The command's (main) thread, except wake() and status_json().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "engine/cli/settings.h"
+#include "metrics/event_log.h"
+#include "metrics/registry.h"
+#include "queue/url.h"
+
+namespace volley::cli {
+
+struct EngineRequest {
+  const Settings* settings = nullptr;
+  std::vector<std::string> routes;     // 'DOMAIN=HOST:PORT', checked by Host::check_routes
+  uint32_t connections = 0;            // per site, 0: as limits say
+  std::string data_directory;
+  queue::QueueUrl queue;
+  std::string engine_id;
+  std::string dedupe_key;
+  uint32_t partitions = 0;
+  const message::DkimKeyRing* keys = nullptr;
+  metrics::Registry* registry = nullptr;
+  metrics::EventLog* events = nullptr;
+};
+
+class RunningEngine {
+ public:
+  virtual ~RunningEngine() = default;
+  virtual void wake() = 0;
+  virtual bool drain(Duration limit) = 0;
+  virtual std::string status_json() const = 0;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+  virtual Result<std::unique_ptr<RunningEngine>> start_engine(const EngineRequest& request) = 0;
+  // Usage error for a malformed one; *covers_all: every domain is routed.
+  virtual Status check_routes(const std::vector<std::string>& routes, bool* covers_all) = 0;
+};
+
+}  // namespace volley::cli

@@ -1,0 +1,14 @@
+// `volley send --proof ADDRESS [--row N]`: one real message, rendered for row N, sent to ADDRESS, counted nowhere.
+//
+// Purpose  Goes the whole way (queue, DNS or route, SMTP, signature) as a campaign of its own that is purged afterwards; it never
+//          touches the campaign that it is a proof of.
+// Errors   Exit code 0 delivered, 75 deferred or not answered within two minutes, 65 refused; the reply is printed.
+#pragma once
+
+#include "engine/cli/send_plan.h"
+
+namespace volley::cli {
+
+int send_proof(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host);
+
+}  // namespace volley::cli

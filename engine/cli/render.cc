@@ -1,0 +1,50 @@
+// volley render: the exact bytes for one recipient, signed when there is a key.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/address.h"
+#include "engine/cli/context.h"
+#include "engine/cli/exit_code.h"
+#include "engine/cli/interrupt.h"
+#include "engine/cli/list_row.h"
+#include "engine/cli/send_plan.h"
+
+namespace volley::cli {
+namespace {
+
+struct Options : SendOptions {
+  CommonOptions common;
+};
+
+int render(Options& options, Host& host) {
+  auto settings = settings_for(options.common);
+  if (!settings) return report(settings.error());
+  // Nothing is sent: neither host name nor key is needed, and the list need not be read to its end.
+  options.routes = {"*=127.0.0.1:25"};
+  options.stream = true;
+  auto plan = make_plan(options, *settings, host, interrupt_flag());
+  if (!plan) return report(plan.error());
+  auto row = read_row(plan->list, options.proof_row);
+  if (!row) return report(row.error());
+  auto address = parse_address(row->email);
+  if (!address) return report({Errc::kData, plan->list.path + ": row " + std::to_string(row->number) + ": " +
+                                                address.error().message});
+  auto message = render_one(*plan, row->number, address->str(), row->values);
+  if (!message) return report(message.error());
+  std::fwrite(message->data(), 1, message->size(), stdout);
+  return std::fflush(stdout) == 0 ? kExitFinished : exit_code(Errc::kIo);
+}
+
+}  // namespace
+
+void add_render(CLI::App& root, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = root.add_subcommand("render", "print the exact message for one recipient");
+  add_common(*command, options->common, false);
+  command->add_option("campaign", options->campaign_file, "campaign file")->required()->type_name("CAMPAIGN.toml");
+  command->add_option("--recipients", options->recipients, "the list, instead of the campaign's")->type_name("FILE");
+  command->add_option("--row", options->proof_row, "which row of the list (default 1)")->type_name("N");
+  command->callback([options, &context] { context.exit_code = render(*options, context.host); });
+}
+
+}  // namespace volley::cli

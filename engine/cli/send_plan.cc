@@ -1,0 +1,138 @@
+#include "engine/cli/send_plan.h"
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "engine/message/campaign_content.h"
+
+namespace volley::cli {
+namespace {
+
+int64_t ms_or(const std::optional<Duration>& value, int64_t fallback) {
+  return value ? std::chrono::duration_cast<std::chrono::milliseconds>(*value).count() : fallback;
+}
+
+// Direct delivery needs a name and a key that receivers can check; a test or a relay behind a route does not.
+Status check_identity(const SendPlan& plan, const Settings& settings) {
+  if (plan.routed) return {};
+  const std::string where = settings.path.empty() ? "volley.toml" : settings.path;
+  if (settings.hostname.empty()) {
+    return Error{Errc::kConfig, where + ": direct delivery needs `hostname`: a fully qualified name whose address is this "
+                                        "machine's and whose PTR points back (or use --route '*=HOST:PORT')"};
+  }
+  if (!plan.sign && plan.spec.sign != false) {
+    return Error{Errc::kConfig, where + ": direct delivery needs a DKIM key for " + plan.from_domain +
+                                    ": run `volley dkim keygen --domain " + plan.from_domain +
+                                    "` and add [dkim.\"" + plan.from_domain + "\"], or set `sign = false` in " +
+                                    plan.spec.path};
+  }
+  return {};
+}
+
+Result<std::unique_ptr<message::Renderer>> compile(const SendPlan& plan) {
+  return message::Renderer::compile(plan.content, plan.facts.columns);
+}
+
+intake::RowVisitor dry_run_visitor(const message::Renderer& renderer, const std::string& host, std::string& scratch) {
+  return [&renderer, &host, &scratch](uint64_t number, std::string_view email,
+                                      std::span<const std::string_view> values) {
+    return renderer.render({number, email, values}, {wall_now(), host}, scratch);
+  };
+}
+
+Status read_list(SendPlan& plan, const SendOptions& options, const std::atomic<bool>& stop) {
+  auto head = intake::fingerprint_list(plan.list);
+  if (!head) return head.error();
+  plan.facts = *head;
+  auto renderer = compile(plan);
+  if (!renderer) return renderer.error();
+  plan.from_domain = (*renderer)->from_domain();
+  if (options.stream && !options.dry_run) return {};
+  std::string scratch;
+  auto facts = options.dry_run
+                   ? intake::inspect(plan.list, stop, dry_run_visitor(**renderer, plan.from_domain, scratch), plan.rejects_path)
+                   : intake::inspect(plan.list, stop, nullptr, plan.rejects_path);
+  if (!facts) return facts.error();
+  plan.facts = *facts;
+  return {};
+}
+
+}  // namespace
+
+std::string rejects_path(const SendOptions& options, const Settings& settings, const message::CampaignSpec& spec) {
+  return options.rejects.empty() ? settings.data + "/rejects-" + spec.identity() + ".csv" : options.rejects;
+}
+
+Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings, Host& host,
+                           const std::atomic<bool>& stop) {
+  SendPlan plan;
+  if (Status status = host.check_routes(options.routes, &plan.routed); !status) return status.error();
+  auto spec = message::load_campaign(options.campaign_file);
+  if (!spec) return spec.error();
+  plan.spec = std::move(*spec);
+  if (Status status = queue::check_campaign_id(plan.spec.identity()); !status) {
+    return Error{Errc::kData, plan.spec.path + ": " + status.error().message};
+  }
+  auto content = message::load_content(plan.spec);
+  if (!content) return content.error();
+  plan.content = std::move(*content);
+
+  plan.list.path = options.recipients.empty() ? plan.spec.recipients : options.recipients;
+  if (plan.list.path.empty()) {
+    return Error{Errc::kData, plan.spec.path + ": no `recipients`, and no --recipients FILE either"};
+  }
+  plan.list.encoding = plan.spec.encoding == message::ListEncoding::kUtf8 ? "utf-8" : "windows-1252";
+  plan.list.max_invalid = plan.spec.max_invalid;
+  plan.rejects_path = rejects_path(options, settings, plan.spec);
+  if (Status status = read_list(plan, options, stop); !status) return status.error();
+
+  auto keys = message::DkimKeyRing::load(settings.dkim);
+  if (!keys) return keys.error();
+  plan.keys = std::move(*keys);
+  for (const std::string& warning : plan.keys.warnings()) log_warn(warning);
+  plan.sign = plan.spec.sign != false && !plan.keys.find(plan.from_domain).empty();
+  if (plan.spec.sign == true && !plan.sign) {
+    return Error{Errc::kConfig, plan.spec.path + ": `sign = true`, but there is no DKIM key for " + plan.from_domain};
+  }
+  if (Status status = check_identity(plan, settings); !status) return status.error();
+  return plan;
+}
+
+queue::Campaign SendPlan::campaign(const SendOptions& options) const {
+  queue::Campaign record;
+  record.id = spec.identity();
+  record.name = spec.name;
+  record.stream = options.stream;
+  record.hold = options.hold;
+  record.list_fingerprint = facts.fingerprint;
+  record.content_fingerprint = content.fingerprint();
+  record.columns = facts.columns;
+  record.weight = spec.priority;
+  record.rate = spec.rate.value_or(0);
+  record.retry.first_delay_ms = ms_or(spec.first_delay, record.retry.first_delay_ms);
+  record.retry.max_delay_ms = ms_or(spec.max_delay, record.retry.max_delay_ms);
+  record.retry.give_up_after_ms = ms_or(spec.give_up_after, record.retry.give_up_after_ms);
+  record.from_domain = from_domain;
+  record.sign = sign;
+  record.rejects_path = rejects_path;
+  return record;
+}
+
+Result<std::string> render_one(const SendPlan& plan, uint64_t number, std::string_view email,
+                               std::span<const std::string> values) {
+  auto renderer = compile(plan);
+  if (!renderer) return renderer.error();
+  const std::vector<std::string_view> views(values.begin(), values.end());
+  const WallTime now = wall_now();
+  std::string out;
+  if (Status status = (*renderer)->render({number, email, views}, {now, plan.from_domain}, out); !status) {
+    return status.error();
+  }
+  if (plan.sign) {
+    const auto signers = plan.keys.find(plan.from_domain);
+    if (Status status = message::dkim_sign(out, signers, now); !status) return status.error();
+  }
+  return out;
+}
+
+}  // namespace volley::cli

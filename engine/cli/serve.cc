@@ -1,0 +1,106 @@
+// volley serve: the engine as a service, with HTTP API and metrics.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <thread>
+
+#include "base/log.h"
+#include "engine/cli/context.h"
+#include "engine/cli/exit_code.h"
+#include "engine/cli/interrupt.h"
+#include "engine/cli/metrics_http.h"
+#include "engine/cli/workplace.h"
+#include "engine/intake/api.h"
+
+namespace volley::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::vector<std::string> routes;
+  uint32_t connections = 0;
+  std::string http, events;
+};
+
+constexpr Duration kDrainLimit = std::chrono::seconds(30);
+
+Status check_identity(const Settings& settings, bool routed) {
+  if (routed || !settings.hostname.empty()) return {};
+  return Error{Errc::kConfig, (settings.path.empty() ? "volley.toml" : settings.path) +
+                                  ": direct delivery needs `hostname`, a fully qualified name (or use --route)"};
+}
+
+Result<std::unique_ptr<metrics::EventLog>> open_events(const Options& options, const Settings& settings) {
+  metrics::EventLogOptions log;
+  log.path = !options.events.empty() ? options.events
+             : !settings.events_file.empty() ? settings.events_file : settings.data + "/events.jsonl";
+  log.max_bytes = settings.events_max_size;
+  log.keep = static_cast<unsigned>(settings.events_keep);
+  return metrics::EventLog::open(log);
+}
+
+int serve(const Options& options, Host& host) {
+  watch_interrupts();
+  auto settings = settings_for(options.common);
+  if (!settings) return report(settings.error());
+  bool routed = false;
+  if (Status status = host.check_routes(options.routes, &routed); !status) return report(status.error());
+  if (Status status = check_identity(*settings, routed); !status) return report(status.error());
+  auto keys = message::DkimKeyRing::load(settings->dkim);
+  if (!keys) return report(keys.error());
+  for (const std::string& warning : keys->warnings()) log_warn(warning);
+
+  auto place = Workplace::open(*settings, Access::kEngine);
+  if (!place) return report(place.error());
+  auto events = open_events(options, *settings);
+  if (!events) return report(events.error());
+  metrics::Registry registry;
+
+  EngineRequest request{&*settings, options.routes, options.connections, (*place)->data(), (*place)->url(),
+                        (*place)->engine_id(), (*place)->store().dedupe_key(), (*place)->store().partitions(), &*keys,
+                        &registry, events->get()};
+  auto engine = host.start_engine(request);
+  if (!engine) return report(engine.error());
+
+  intake::ApiOptions api_options;
+  api_options.queue = (*place)->url();
+  api_options.memory_durability = (*place)->memory_durability();
+  api_options.senders = settings->senders;
+  api_options.hostname = settings->hostname;
+  api_options.on_queued = [&engine] { (*engine)->wake(); };
+  intake::Api api(api_options, registry);
+  const std::string listen = !options.http.empty() ? options.http : settings->http_listen;
+  std::unique_ptr<http::Server> server;
+  if (!listen.empty()) {
+    auto made = serve_metrics(listen, settings->http_token_file, registry);
+    if (!made) return report(made.error());
+    server = std::move(*made);
+    if (!settings->http_token_file.empty()) api.register_routes(*server);
+    if (Status status = server->start(); !status) return report(status.error());
+    std::printf("listening http://%s\n", server->address().c_str());
+    std::fflush(stdout);
+  }
+  log_info("serving");
+  while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  if (server) server->stop();
+  const bool drained = (*engine)->drain(kDrainLimit);
+  engine->reset();
+  (*events)->flush();
+  return drained ? kExitFinished : kExitTempFail;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& root, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = root.add_subcommand("serve", "run the engine as a service");
+  add_common(*command, options->common, false);
+  command->add_option("--route", options->routes, "deliver a domain ('*': all) there, without MX")
+      ->type_name("DOMAIN=HOST:PORT")
+      ->allow_extra_args(false);
+  command->add_option("--connections", options->connections, "at most N connections per site")->type_name("N");
+  command->add_option("--http", options->http, "listen there instead of [http] listen")->type_name("HOST:PORT");
+  command->add_option("--events", options->events, "delivery event log")->type_name("FILE");
+  command->callback([options, &context] { context.exit_code = serve(*options, context.host); });
+}
+
+}  // namespace volley::cli

@@ -1,0 +1,158 @@
+#include "engine/cli/settings.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/address.h"
+#include "base/config.h"
+#include "base/files.h"
+
+namespace volley::cli {
+namespace {
+
+std::string find_config(const std::string& path_option) {
+  if (!path_option.empty()) return path_option;
+  for (const char* path : {"volley.toml", "/etc/volley/volley.toml"}) {
+    if (access(path, R_OK) == 0) return path;
+  }
+  return {};
+}
+
+void read_queue(Table table, const Config& config, Settings& out) {
+  out.queue_url = table.string("url").value_or("");
+  if (auto file = table.string("password_file")) out.queue_password_file = config.resolve(*file);
+  if (auto durability = table.string("durability")) {
+    if (*durability == "memory") {
+      out.memory_durability = true;
+    } else if (*durability != "disk") {
+      table.fail("durability", "must be \"disk\" or \"memory\" (mail is lost when Redis stops)");
+    }
+  }
+  out.queue_max_memory = table.size("max_memory").value_or(0);
+}
+
+void read_dns(Table table, Settings& out) {
+  for (const std::string& text : table.strings("servers")) {
+    const bool bare = text.find(':') == std::string::npos;
+    auto server = net::Endpoint::parse(bare ? text + ":53" : text);
+    if (!server) {
+      table.fail("servers", "\"" + text + "\" is no address, expected like \"192.0.2.53\" or \"[::1]:53\"");
+      continue;
+    }
+    out.dns.servers.push_back(*server);
+  }
+  out.dns.allow_private = table.boolean("allow_private").value_or(false);
+  out.dns.ipv6 = table.boolean("ipv6").value_or(true);
+}
+
+void read_smtp(Table table, Settings& out) {
+  if (auto port = table.integer("port")) {
+    if (*port < 1 || *port > 65535) table.fail("port", "must be from 1 to 65535");
+    out.smtp_port = static_cast<uint16_t>(*port);
+  }
+  if (auto ip = table.string("source_ip")) {
+    const bool v6 = ip->find(':') != std::string::npos;
+    if (!net::Endpoint::parse(v6 ? "[" + *ip + "]:0" : *ip + ":0")) {
+      table.fail("source_ip", "is no IP address");
+    }
+    out.source_ip = *ip;
+  }
+}
+
+message::DkimSettings read_key(Table table, const Config& config, const std::string& domain) {
+  message::DkimSettings key{domain, table.string("selector").value_or(""), ""};
+  if (auto file = table.string("key_file")) key.key_file = config.resolve(*file);
+  if (key.selector.empty()) table.fail("selector", "missing: the name before ._domainkey in DNS");
+  if (key.key_file.empty()) table.fail("key_file", "missing: `volley dkim keygen` makes one");
+  return key;
+}
+
+// [dkim."example.com"] with selector and key_file, or one sub-table per key: every key signs.
+void read_dkim(Table& root, const Config& config, Settings& out) {
+  for (auto& [domain, table] : root.tables("dkim")) {
+    if (!is_fqdn(domain)) root.fail("dkim", "\"" + domain + "\" is no domain");
+    if (table.has("selector") || table.has("key_file")) {
+      out.dkim.push_back(read_key(table, config, domain));
+      continue;
+    }
+    auto parent = root.table("dkim");
+    for (auto& [name, key] : parent->tables(domain)) out.dkim.push_back(read_key(key, config, domain));
+  }
+}
+
+void read_sites(Table& root, Settings& out) {
+  for (auto& [match, table] : root.tables("site")) {
+    SiteSetting site;
+    site.match = match;
+    site.connections = table.integer("connections");
+    site.messages_per_connection = table.integer("messages_per_connection");
+    site.rate = table.rate("rate");
+    site.tls = table.string("tls");
+    if (site.connections && *site.connections < 1) table.fail("connections", "must be at least 1");
+    if (site.messages_per_connection && *site.messages_per_connection < 1) {
+      table.fail("messages_per_connection", "must be at least 1");
+    }
+    if (site.tls && *site.tls != "opportunistic" && *site.tls != "required" && *site.tls != "never") {
+      table.fail("tls", "must be \"opportunistic\", \"required\" or \"never\"");
+    }
+    out.sites.push_back(std::move(site));
+  }
+}
+
+void read_root(Table root, const Config& config, Settings& out) {
+  out.hostname = root.string("hostname").value_or("");
+  if (!out.hostname.empty() && !is_fqdn(out.hostname)) {
+    root.fail("hostname", "\"" + out.hostname + "\" is no fully qualified name, as in \"mail.example.com\"");
+  }
+  if (auto data = root.string("data")) out.data = config.resolve(*data);
+  if (auto loops = root.integer("loops")) {
+    if (*loops < 1 || *loops > 256) root.fail("loops", "must be from 1 to 256");
+    out.loops = static_cast<unsigned>(*loops);
+  }
+  if (auto level = root.string("log_level")) {
+    if (!parse_log_level(*level, out.log_level)) {
+      root.fail("log_level", "must be \"debug\", \"info\", \"warn\", \"error\" or \"off\"");
+    }
+  }
+  out.senders = root.strings("senders");
+  if (auto table = root.table("queue")) read_queue(*table, config, out);
+  if (auto table = root.table("dns")) read_dns(*table, out);
+  if (auto table = root.table("smtp")) read_smtp(*table, out);
+  if (auto table = root.table("http")) {
+    out.http_listen = table->string("listen").value_or("");
+    if (auto file = table->string("token_file")) out.http_token_file = config.resolve(*file);
+  }
+  if (auto table = root.table("events")) {
+    if (auto file = table->string("file")) out.events_file = config.resolve(*file);
+    out.events_max_size = table->size("max_size").value_or(out.events_max_size);
+    out.events_keep = table->integer("keep").value_or(out.events_keep);
+  }
+  read_dkim(root, config, out);
+  read_sites(root, out);
+}
+
+}  // namespace
+
+std::string default_data_directory() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state == '/') {
+    return std::string(state) + "/volley";
+  }
+  const char* home = std::getenv("HOME");
+  return std::string(home && *home ? home : "/var/lib") + (home && *home ? "/.local/state/volley" : "/volley");
+}
+
+Result<Settings> load_settings(const std::string& path_option) {
+  Settings out;
+  out.path = find_config(path_option);
+  if (!out.path.empty()) {
+    auto config = Config::load(out.path);
+    if (!config) return config.error();
+    read_root((*config)->root(), **config, out);
+    if (Status status = (*config)->finish(); !status) return status.error();
+  }
+  if (out.data.empty()) out.data = default_data_directory();
+  return out;
+}
+
+}  // namespace volley::cli

@@ -1,0 +1,60 @@
+// volley.toml: everything an operator can set, with its defaults. Every key is optional, unknown keys are errors.
+//
+// Purpose  One struct that the commands read and engine/app turns into what delivery needs.
+// Lookup   `-c FILE`, else ./volley.toml, else /etc/volley/volley.toml, else defaults.
+// Secrets  Only as file names; read where they are used.
+// Thread   Values. Errors kConfig as `file:line:column: ...`; kNoInput for a file named by -c that is missing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "dns/resolver.h"
+#include "engine/message/dkim.h"
+
+namespace volley::cli {
+
+// [site."google"]: a provider, a recipient domain, an MX suffix (".example.net") or "default".
+struct SiteSetting {
+  std::string match;
+  std::optional<int64_t> connections, messages_per_connection;
+  std::optional<double> rate;          // messages/s
+  std::optional<std::string> tls;      // "opportunistic", "required", "never"
+};
+
+struct Settings {
+  std::string path;                    // of the file read; empty: defaults
+  std::string hostname;                // EHLO name; an FQDN that resolves to source_ip, and back
+  std::string data;                    // data directory
+  unsigned loops = 0;                  // 0: one per core
+  LogLevel log_level = LogLevel::kWarn;
+  std::vector<std::string> senders;    // who the HTTP API may send as: addresses, or domains
+
+  std::string queue_url;               // empty: embedded
+  std::string queue_password_file;
+  bool memory_durability = false;      // durability = "memory": accept a Redis without AOF
+  uint64_t queue_max_memory = 0;       // embedded server, bytes; 0: 55 % of RAM
+
+  dns::Settings dns;
+  uint16_t smtp_port = 25;
+  std::string source_ip;
+
+  std::string http_listen;             // empty: no HTTP for `serve`
+  std::string http_token_file;
+
+  std::string events_file;             // empty: <data>/events.jsonl
+  uint64_t events_max_size = uint64_t{256} << 20;
+  int64_t events_keep = 10;
+
+  std::vector<message::DkimSettings> dkim;
+  std::vector<SiteSetting> sites;
+};
+
+Result<Settings> load_settings(const std::string& path_option);
+std::string default_data_directory();  // $XDG_STATE_HOME/volley, else ~/.local/state/volley
+
+}  // namespace volley::cli

@@ -1,0 +1,78 @@
+// volley status: what the engines on this queue published of themselves within the last seconds.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "engine/cli/context.h"
+#include "engine/cli/exit_code.h"
+#include "engine/cli/workplace.h"
+
+namespace volley::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kFreshMs = 10'000;
+
+void print_site(const json& site) {
+  fmt::print("  {:<32} {:>4}/{:<4} {:>8} {:>9} {:>9} {:>9} {:>8}/s  {}\n", site.value("site", "").substr(0, 32),
+             site.value("connections", 0), site.value("connection_limit", 0), site.value("waiting", 0),
+             site.value("delivered", 0), site.value("deferred", 0), site.value("bounced", 0),
+             static_cast<int64_t>(site.value("rate", 0.0)), site.value("limited_by", ""));
+  if (const std::string reply = site.value("last_reply", ""); !reply.empty()) fmt::print("      {}\n", reply);
+}
+
+void print_engine(const queue::EngineStatus& status, int64_t now_ms) {
+  const json document = json::parse(status.json, nullptr, false);
+  fmt::print("engine {}, {} ago\n", status.engine,
+             format_duration(std::chrono::milliseconds(std::max<int64_t>(0, now_ms - status.at_ms))));
+  if (!document.is_object() || !document.contains("sites") || !document["sites"].is_array()) return;
+  if (const std::string error = document.value("queue_error", ""); !error.empty()) fmt::print("  queue: {}\n", error);
+  if (document["sites"].empty()) return;
+  fmt::print("  {:<32} {:>9} {:>8} {:>9} {:>9} {:>9} {:>10}  {}\n", "SITE", "CONNS", "WAITING", "DELIVERED", "DEFERRED",
+             "BOUNCED", "RATE", "LIMITED BY");
+  for (const json& site : document["sites"]) print_site(site);
+}
+
+int status(const CommonOptions& options) {
+  auto settings = settings_for(options);
+  if (!settings) return report(settings.error());
+  auto place = Workplace::open(*settings, Access::kClient);
+  if (!place) return report(place.error());
+  queue::Store& store = (*place)->store();
+  auto engines = store.engines();
+  if (!engines) return report(engines.error());
+  auto now = store.now_ms();
+  if (!now) return report(now.error());
+  unsigned live = 0;
+  json all = json::array();
+  for (const queue::EngineStatus& engine : *engines) {
+    if (*now - engine.at_ms > kFreshMs) continue;
+    ++live;
+    if (options.json) {
+      json document = json::parse(engine.json, nullptr, false);
+      if (document.is_object()) all.push_back(std::move(document));
+    } else {
+      print_engine(engine, *now);
+    }
+  }
+  if (options.json) {
+    fmt::print("{}\n", json{{"engines", std::move(all)}}.dump(-1, ' ', false, json::error_handler_t::replace));
+  } else if (live == 0) {
+    fmt::print("no engine is running on this queue\n");
+  }
+  return kExitFinished;
+}
+
+}  // namespace
+
+void add_status(CLI::App& root, Context& context) {
+  auto options = std::make_shared<CommonOptions>();
+  CLI::App* command = root.add_subcommand("status", "running engines: rates, sites, what limits each");
+  add_common(*command, *options);
+  command->callback([options, &context] { context.exit_code = status(*options); });
+}
+
+}  // namespace volley::cli

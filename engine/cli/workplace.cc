@@ -1,0 +1,98 @@
+#include "engine/cli/workplace.h"
+
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/random.h"
+
+namespace volley::cli {
+namespace {
+
+Result<queue::QueueUrl> external_url(const Settings& settings) {
+  auto url = queue::QueueUrl::parse(settings.queue_url);
+  if (!url) return url;
+  if (!settings.queue_password_file.empty()) {
+    auto password = read_secret(settings.queue_password_file);
+    if (!password) return password.error();
+    url->password = *password;
+  }
+  return url;
+}
+
+// A random name that stays with the data directory: a restarted engine takes its own leases back at once.
+Result<std::string> instance_id(const std::string& data) {
+  const std::string path = data + "/instance";
+  if (auto known = read_file(path, 64); known && !known->empty()) return known;
+  const uint64_t words[2] = {Random::seed_from_system(), Random::seed_from_system()};
+  std::string id = to_hex(reinterpret_cast<const uint8_t*>(words), sizeof words);
+  if (Status status = write_file_atomically(path, id); !status) return status.error();
+  return id;
+}
+
+// The embedded server of the engine that holds the lock.
+Result<queue::QueueUrl> neighbours_url(const std::string& data, const Error& busy) {
+  auto path = read_file(data + "/redis.sock-path", 256);
+  if (!path) return Error{Errc::kUnavailable, busy.message + "; its queue is external: name it with --queue"};
+  while (!path->empty() && path->back() == '\n') path->pop_back();
+  queue::QueueUrl url;
+  url.unix_socket = true;
+  url.host_or_path = *path;
+  return url;
+}
+
+}  // namespace
+
+Status Workplace::prepare_directory() {
+  if (Status status = make_directories(data_); !status) return status;
+  auto id = instance_id(data_);
+  if (!id) return id.error();
+  engine_id_ = *id;
+  return {};
+}
+
+Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Access access) {
+  auto place = std::unique_ptr<Workplace>(new Workplace());
+  place->data_ = settings.data;
+  place->memory_durability_ = settings.memory_durability;
+  const bool external = !settings.queue_url.empty();
+
+  if (access == Access::kEngine || !external) {
+    if (Status status = place->prepare_directory(); !status) return status.error();
+    auto lock = FileLock::acquire(place->data_ + "/engine.lock");
+    if (lock) {
+      place->lock_ = std::move(*lock);
+    } else if (access == Access::kEngine || lock.error().code != Errc::kUnavailable) {
+      return lock.error();
+    } else {
+      auto url = neighbours_url(place->data_, lock.error());
+      if (!url) return url.error();
+      place->url_ = *url;
+    }
+  }
+  if (external) {
+    auto url = external_url(settings);
+    if (!url) return url.error();
+    place->url_ = *url;
+  } else if (place->lock_.fd() >= 0) {
+    queue::EmbeddedOptions options;
+    options.data_directory = place->data_;
+    options.memory_durability = settings.memory_durability;
+    options.max_memory = settings.queue_max_memory;
+    options.on_event = [](const std::string& event) { log_warn(event); };
+    auto embedded = queue::Embedded::start(std::move(options));
+    if (!embedded) return embedded.error();
+    place->embedded_ = std::move(*embedded);
+    place->url_ = place->embedded_->url();
+  }
+  auto store = place->another_store();
+  if (!store) return store.error();
+  place->store_ = std::move(*store);
+  return place;
+}
+
+Result<std::unique_ptr<queue::Store>> Workplace::another_store() const {
+  return queue::Store::open(url_, queue::kDefaultPartitions, memory_durability_);
+}
+
+}  // namespace volley::cli

@@ -1,0 +1,46 @@
+// Workplace: the data directory and the queue that a command works with.
+//
+// Purpose    kEngine: takes <data>/engine.lock (busy: kUnavailable, naming the pid) and starts the embedded queue, or connects to
+//            the external one. kClient: uses the queue of the engine that lives in the data directory, when there is one;
+//            otherwise as kEngine.
+// Ownership  Owns lock, embedded server and the main Store. Create and destroy on the main thread.
+// Errors     kUnavailable, kIo, kCantCreate, kConfig.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/files.h"
+#include "base/result.h"
+#include "engine/cli/settings.h"
+#include "queue/embedded.h"
+#include "queue/store.h"
+
+namespace volley::cli {
+
+enum class Access { kEngine, kClient };
+
+class Workplace {
+ public:
+  static Result<std::unique_ptr<Workplace>> open(const Settings& settings, Access access);
+
+  queue::Store& store() { return *store_; }
+  Result<std::unique_ptr<queue::Store>> another_store() const;   // for another thread
+  const queue::QueueUrl& url() const { return url_; }
+  const std::string& data() const { return data_; }
+  const std::string& engine_id() const { return engine_id_; }    // kept in <data>/instance
+  bool memory_durability() const { return memory_durability_; }
+
+ private:
+  Workplace() = default;
+  Status prepare_directory();
+
+  std::string data_, engine_id_;
+  bool memory_durability_ = false;
+  FileLock lock_;
+  std::unique_ptr<queue::Embedded> embedded_;
+  queue::QueueUrl url_;
+  std::unique_ptr<queue::Store> store_;
+};
+
+}  // namespace volley::cli
