@@ -1,15 +1,18 @@
 // Router: from a recipient domain to the path its mail takes.
 //
 // Purpose    Static routes first (an exact domain beats "*"); else MX look-up, rolled up to a *site*: the provider matched by
-//            MX suffix (smtp::provider_of, label boundary), or the MX set itself. A Path is one MX set within a site: sessions
-//            are shared only within a path, limits within the site.
-// Ownership  The Receiver outlives the Router. Paths are shared and immutable; one object per MX set, so pointers compare.
+//            MX suffix (smtp::provider_of, label boundary), or the MX set itself. A domain or an MX suffix that the operator
+//            named in [site."..."] is a site of its own. A Path is one MX set within a site: sessions are shared only within
+//            a path, limits within the site.
+// Ownership  The Receiver outlives the Router. Paths are shared and immutable; one object per MX set and Router, so pointers
+//            of one Router compare; across loops compare Path::key.
 // Thread     The loop's.
 // Errors     Answers: a path, or a permanent refusal (null MX, no such domain after a second confirmation) or a temporary
 //            one, with the codes a bounce or deferral carries.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,9 +58,11 @@ class Router final : public dns::Resolver::Receiver {
     virtual ~Receiver() = default;
     virtual void on_route(uint64_t id, const RouteAnswer& answer) = 0;
   };
-  Router(const Settings& settings, dns::Resolver& resolver, Receiver& receiver);
+  Router(const Settings& settings, dns::Resolver& resolver, Receiver& receiver,
+         std::function<TimePoint()> clock = monotonic_now);
   ~Router() override;
-  // Answers by on_route(id) later, or at once through the return value when it is known (static route, cached).
+  // Answers by on_route(id) later, or at once through the return value when no look-up is needed (static route). Several ids
+  // may wait for one domain. The first NXDOMAIN is temporary (451 4.4.4); one more, a minute or later, is permanent.
   std::optional<RouteAnswer> route(std::string_view domain, uint64_t id);
   void on_mx(dns::QueryId id, const dns::MxAnswer& answer) override;
   void on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) override;

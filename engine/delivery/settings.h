@@ -53,6 +53,8 @@ struct Settings {
   Duration lease_ttl = std::chrono::seconds(15);
   Duration idle_connection = std::chrono::seconds(5);
   Duration connect_timeout = std::chrono::seconds(30);
+  Duration progress_interval = std::chrono::seconds(1);  // fresh records older than this are handed over
+  Duration idle_return = std::chrono::seconds(30);       // work that got nowhere for so long goes back to the queue
   uint32_t recipients_in_memory = 16384;      // per loop, claimed and not settled
   Duration retry_wheel = std::chrono::seconds(5);
 };

@@ -4,7 +4,10 @@
 //            whole when nothing of it is waiting or in flight, or when it should rest (paused campaign, blocked site, idle 30 s,
 //            draining). Transactional work overtakes bulk at the site and on the connection; bulk works take turns.
 // Ownership  Owns the work it was given until it calls back. Owns sites, paths' connections, sessions.
-// Thread     The loop's.
+// Thread     The loop's. on_progress, on_returned and on_pause_campaign come from the end of a turn (FlushEntry::on_flushed),
+//            never from inside accept(), drain() or campaign_changed(); the Listener may call these from them.
+// Metrics    Counts outcomes by lane, bytes, connections, delivery times and all SiteMetrics: nobody else needs to.
+// Times      Ages are measured on the queue's clock: Work::claimed_ms, carried forward by the loop's.
 // Not for    Queue, leases, DNS of recipient domains: those are the upper half's.
 #pragma once
 
@@ -46,8 +49,10 @@ class SiteTable {
     virtual void on_pause_campaign(std::string_view campaign, std::string_view reason) = 0;
   };
 
+  // loop_index: which of settings.loops this is; decides its share of a site that is spread over several.
   SiteTable(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, Brakes& brakes,
-            metrics::Registry& registry, metrics::Shard& shard, Listener& listener, uint64_t seed);
+            metrics::Registry& registry, metrics::Shard& shard, Listener& listener, uint64_t seed,
+            unsigned loop_index = 0);
   ~SiteTable();
 
   void accept(std::unique_ptr<Work> work);

@@ -50,9 +50,11 @@ struct Work {
   queue::Chunk chunk;
   std::shared_ptr<const CampaignContext> campaign;
   std::shared_ptr<const Path> path;         // how to reach its domain; set by the owner before it hands the work over
+  int64_t claimed_ms = 0;                   // Door::queue_now_ms() when it was claimed, and
+  TimePoint claimed_at{};                   // the loop's now() at the same moment
 
   // how far it is
-  std::vector<RecipientState> states;       // one per chunk.recipients()
+  std::vector<RecipientState> states;       // one per chunk.recipients(); empty at hand-over: all are kWaiting
   std::vector<Record> fresh;                // journalled, not yet handed to the owner for settlement
   size_t next = 0;                          // first that may still be kWaiting
   size_t waiting = 0, in_flight = 0;

@@ -1,0 +1,1 @@
+set(SITES_SOURCES brakes.cc)
