@@ -59,6 +59,8 @@ class FlushEntry {
   friend class Loop;
   FlushEntry* next_ = nullptr;
   FlushEntry* previous_ = nullptr;
+  bool waiting_ = false;  // for its on_flushed()
+  bool again_ = false;    // asked for the next turn meanwhile
 };
 
 class Loop {

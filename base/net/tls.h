@@ -46,8 +46,6 @@ class TlsContext {
   TlsContext& operator=(const TlsContext&) = delete;
 
   size_t remembered_sessions() const;
-  // Never offer this key's session again, for instance after it broke.
-  void forget_session(std::string_view key);
 
  private:
   friend class TlsSession;
