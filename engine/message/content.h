@@ -54,7 +54,8 @@ struct Content {
 
   std::string to_bytes() const;
   static Result<Content> from_bytes(std::string_view bytes);
-  std::string fingerprint() const;  // SHA-256 of to_bytes(), hex
+  // SHA-256 in hex of all but the sources' names: moving the files changes nothing.
+  std::string fingerprint() const;
   bool operator==(const Content&) const = default;
 };
 

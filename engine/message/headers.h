@@ -29,8 +29,8 @@ void append_unstructured(std::string_view name, std::string_view value, std::str
 Status append_mailbox(std::string_view name, std::string_view display, std::string_view address,
                       std::string& out);
 // `name: <uri>, <uri> CRLF`: List-Unsubscribe and its like. Characters no URI may have are
-// percent-encoded.
-void append_uris(std::string_view name, std::span<const std::string> uris, std::string& out);
+// percent-encoded. kData for one too long for a line: a URI cannot be folded.
+Status append_uris(std::string_view name, std::span<const std::string> uris, std::string& out);
 
 // `Fri, 21 Nov 1997 09:55:06 +0000`
 std::string date_header(WallTime when);

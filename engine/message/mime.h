@@ -34,7 +34,6 @@ std::string base64(std::string_view bytes);
 
 // Lone CR and lone LF become CRLF.
 std::string to_crlf(std::string_view text);
-bool is_ascii(std::string_view text);
 // Offset of the first byte that is not UTF-8, or npos.
 size_t find_invalid_utf8(std::string_view text);
 

@@ -75,12 +75,15 @@ class RowTemplate {
  public:
   // Appends. False when a value contains NUL (never in kHeader or kUri, where it is replaced).
   bool render(std::span<const std::string_view> values, Escape escape, std::string& out) const;
+  // No language at all: the text as it stands.
+  static RowTemplate literal(std::string text);
   // No variable at all: every rendering is `constant_text()`.
   bool constant() const;
   std::string_view constant_text() const;
+  size_t text_size() const { return text_.size(); }  // of the template's own text
 
  private:
-  friend class Template;
+  friend class RowBinder;
   struct Op {
     enum class Kind : uint8_t { kText, kValue, kRaw, kUnlessEmpty, kUnlessFull } kind;
     uint32_t a = 0;  // kText: offset; else column

@@ -40,7 +40,7 @@ struct RecipientView {
 // clock at send time.
 struct Stamp {
   WallTime date{};        // when the campaign was created (or the single message accepted)
-  std::string_view host;  // right side of Message-ID
+  std::string_view host;  // right side of Message-ID; empty: the From domain
 };
 
 class Renderer {
