@@ -46,6 +46,7 @@ struct Work {
   uint32_t partition = 0;
   uint64_t epoch = 0, lease = 0;
   unsigned owner_loop = 0;
+  uint64_t ticket = 0;         // the owner's name for it, on that loop
   queue::Destination destination;
   queue::Chunk chunk;
   std::shared_ptr<const CampaignContext> campaign;
