@@ -33,23 +33,23 @@ struct Campaign {
   std::string tenant{kDefaultTenant};
   Lane lane = Lane::kBulk;
   CampaignState state = CampaignState::kImporting;
-  std::string reason;             // why it is paused or cancelled, for people
-  uint64_t revision = 0;          // of this record, moved by every change
-  uint64_t import_epoch = 0;      // calls of an older importer are refused
-  bool import_closed = false;     // all of the list is in the queue
-  bool stream = false;            // sending may start before the import is closed
-  bool hold = false;              // when the import closes, stay paused
-  std::string list_fingerprint, content_fingerprint;   // frozen at start
-  std::vector<std::string> columns;                    // names of Recipient::values
-  uint64_t read = 0, invalid = 0, duplicate = 0;       // read = accepted + invalid + duplicate
+  std::string reason;          // why it is paused or cancelled, for people
+  uint64_t revision = 0;       // of this record, moved by every change
+  uint64_t import_epoch = 0;   // calls of an older importer are refused
+  bool import_closed = false;  // all of the list is in the queue
+  bool stream = false;         // sending may start before the import is closed
+  bool hold = false;           // when the import closes, stay paused
+  std::string list_fingerprint, content_fingerprint;  // frozen at start
+  std::vector<std::string> columns;                   // names of Recipient::values
+  uint64_t read = 0, invalid = 0, duplicate = 0;      // read = accepted + invalid + duplicate
   int64_t created_ms = 0, started_ms = 0, finished_ms = 0;
-  uint32_t weight = 100;          // share against other campaigns at the same domain
-  double rate = 0;                // messages/s over all sites, 0: none
+  uint32_t weight = 100;  // share against other campaigns at the same domain
+  double rate = 0;        // messages/s over all sites, 0: none
   RetryPolicy retry;
-  std::string from_domain;        // signs, and names the Message-ID's host
-  std::string return_path;        // envelope sender
+  std::string from_domain;  // signs, and names the Message-ID's host
+  std::string return_path;  // envelope sender
   bool sign = true;
-  uint64_t suppress_revision = 0; // of the suppression set stored with it
+  uint64_t suppress_revision = 0;  // of the suppression set stored with it
   std::string rejects_path;
 
   std::string to_json() const;

@@ -20,16 +20,16 @@ namespace volley::queue {
 
 struct Recipient {
   uint64_t number = 0;
-  std::string_view address;       // whole, as spelled
+  std::string_view address;                  // whole, as spelled
   std::span<const std::string_view> values;  // template variables, in the campaign's column order
-  uint32_t attempts = 0;          // attempts already made
-  int64_t enqueued_ms = 0;        // first time it entered the queue
-  int64_t first_attempt_ms = 0;   // 0: never tried; the bulk lane's retry clock
+  uint32_t attempts = 0;                     // attempts already made
+  int64_t enqueued_ms = 0;                   // first time it entered the queue
+  int64_t first_attempt_ms = 0;              // 0: never tried; the bulk lane's retry clock
   int64_t not_before_ms = 0;
   uint16_t last_code = 0;
-  std::string_view source;        // keep this source (greylisting); empty: any
-  std::string_view return_path;   // envelope sender; empty: the campaign's
-  std::string_view dsn;           // encoded RFC 3461 fields, empty: none
+  std::string_view source;       // keep this source (greylisting); empty: any
+  std::string_view return_path;  // envelope sender; empty: the campaign's
+  std::string_view dsn;          // encoded RFC 3461 fields, empty: none
 };
 
 // Content of a chunk: a campaign's template (ref), or the message itself (inline, up to 64 KiB) for single messages.
@@ -62,8 +62,8 @@ class ChunkBuilder {
 
   void set_inline_content(std::string_view content);
   void add(const Recipient& recipient);
-  uint32_t size() const;       // recipients
-  size_t raw_bytes() const;    // before packing
+  uint32_t size() const;     // recipients
+  size_t raw_bytes() const;  // before packing
   std::string encode();
 
  private:

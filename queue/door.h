@@ -31,22 +31,24 @@ class Loop;
 
 namespace volley::queue {
 
-struct Lease {               // of a partition
-  uint64_t epoch = 0;        // 0: somebody else holds it
-  std::string holder;        // who, when it is not us
+struct Lease {         // of a partition
+  uint64_t epoch = 0;  // 0: somebody else holds it
+  std::string holder;  // who, when it is not us
 };
 
 struct Claimed {
-  uint64_t lease = 0;        // of this chunk, unique in its partition
+  uint64_t lease = 0;  // of this chunk, unique in its partition
   Destination destination;
-  std::string chunk;         // encoded, queue/chunk.h
-  std::string done;          // progress already recorded: packed recipient numbers (see pack_numbers); usually empty
+  std::string chunk;  // encoded, queue/chunk.h
+  std::string
+      done;  // progress already recorded: packed recipient numbers (see pack_numbers); usually empty
   uint32_t reclaims = 0;
 };
 
 struct ClaimReply {
   std::vector<Claimed> chunks;
-  int64_t next_due_ms = 0;   // when the partition has something next: 0 now, -1 nothing known
+  int64_t next_due_ms =
+      0;  // milliseconds until the partition has something next: 0 now, -1 nothing known
 };
 
 struct ClaimRequest {
@@ -54,13 +56,15 @@ struct ClaimRequest {
   uint64_t epoch = 0;
   uint32_t max_chunks = 8;
   uint32_t max_bytes = 256 * 1024;
-  // Domains to take more of, each on one lane. Empty: any domain whose time has come. A domain that was claimed from is not
-  // offered to "any" again until a settle() or ready() names it: the claimer asks for more of it by name.
-  std::vector<Destination> wanted;   // campaign is ignored: the queue picks by weighted virtual time
+  // Domains to take more of, each on one lane, one chunk for each time it is listed. Empty: any domain whose time has come,
+  // one chunk each. A domain that was claimed from is not offered to "any" again until a settle() or ready() names it: the
+  // claimer asks for more of it by name. No chunk in the reply: name it in ready() once its work is done.
+  std::vector<Destination> wanted;  // campaign is ignored: the queue picks by weighted virtual time
 };
 
 struct Retry {
-  int64_t delay_ms = 0;      // from now; rounded up to the queue's 5 s wheel (tests: finer by meta record)
+  int64_t delay_ms =
+      0;  // from now; rounded up to the queue's 5 s wheel (tests: finer by meta record)
   uint32_t recipients = 0;
   std::string chunk;
 };
@@ -69,15 +73,16 @@ struct Settlement {
   uint32_t partition = 0;
   uint64_t epoch = 0;
   uint64_t lease = 0;
-  uint32_t sequence = 0;     // 1, 2, ... for one lease: a repeated call changes nothing
-  bool close = false;        // the lease ends: everything is in done, retries, remainder
+  uint32_t sequence = 0;               // 1, 2, ... for one lease: a repeated call changes nothing
+  bool close = false;                  // the lease ends: everything is in done, retries, remainder
   std::vector<FinalOutcome> outcomes;  // final since the last settlement of this lease
   uint32_t deferrals = 0;
-  std::string done;          // pack_numbers of all recipients of this lease that are final or moved so far (close = false)
+  std::string
+      done;  // pack_numbers of all recipients of this lease that are final or moved so far (close = false)
   std::vector<Retry> retries;
   uint32_t remainder_recipients = 0;
-  std::string remainder;     // a chunk that goes back to the head of its list; empty: none
-  int64_t ready_in_ms = 0;   // when the domain may be offered again; -1: it is still being worked on
+  std::string remainder;    // a chunk that goes back to the head of its list; empty: none
+  int64_t ready_in_ms = 0;  // when the domain may be offered again; -1: it is still being worked on
   // Last reply of a deferred single message, for its status (transactional lane only).
   std::vector<std::pair<uint64_t, std::string>> single_notes;
 };
@@ -90,16 +95,19 @@ class Door {
   ~Door();
 
   bool connected() const;
-  std::string last_error() const;      // why not connected, for status
+  std::string last_error() const;  // why not connected, for status
   int64_t queue_now_ms() const;
   size_t pending() const;
 
-  // Acquires, or renews when `epoch` is ours. An engine's own earlier lease (same engine_id) is taken back at once.
-  void own(uint32_t partition, uint64_t epoch, int64_t ttl_ms, std::function<void(Result<Lease>)> done);
+  // Acquires, or renews when `epoch` is ours. An engine's own earlier lease (same engine_id) is taken back at once. A reply
+  // with another epoch than the one asked for is a new ownership: what was held under the old one is lost.
+  void own(uint32_t partition, uint64_t epoch, int64_t ttl_ms,
+           std::function<void(Result<Lease>)> done);
   void release(uint32_t partition, uint64_t epoch, std::function<void(Status)> done);
   // In-flight chunks of older epochs, now leased to this epoch; call until it returns none, before claiming. A chunk reclaimed
   // more than 3 times is parked instead (Counts::parked).
-  void recover(uint32_t partition, uint64_t epoch, std::function<void(Result<std::vector<Claimed>>)> done);
+  void recover(uint32_t partition, uint64_t epoch,
+               std::function<void(Result<std::vector<Claimed>>)> done);
   void claim(ClaimRequest request, std::function<void(Result<ClaimReply>)> done);
   void settle(Settlement settlement, std::function<void(Result<SettleResult>)> done);
   // The domain may be offered to "any" again in `in_ms`.
@@ -107,14 +115,18 @@ class Door {
 
   // Campaign control. apply() tells a partition the campaign's state and weight; paused and cancelled campaigns are skipped
   // (dropped) as claims meet them, a resumed one's domains are offered again.
-  void apply(uint32_t partition, uint64_t epoch, const Campaign& campaign, std::function<void(Status)> done);
-  void global_revision(std::function<void(Result<uint64_t>)> done);   // moves when any campaign record changes
+  void apply(uint32_t partition, uint64_t epoch, const Campaign& campaign,
+             std::function<void(Status)> done);
+  void global_revision(
+      std::function<void(Result<uint64_t>)> done);  // moves when any campaign record changes
   void campaigns(std::function<void(Result<std::vector<Campaign>>)> done);
   void campaign(std::string_view id, std::function<void(Result<Campaign>)> done);
   void content(std::string_view id, std::function<void(Result<std::string>)> done);
-  void content_ref(uint32_t partition, std::string_view ref, std::function<void(Result<std::string>)> done);
+  void content_ref(uint32_t partition, std::string_view ref,
+                   std::function<void(Result<std::string>)> done);
   void suppressions(std::string_view id, std::function<void(Result<std::string>)> done);
-  void set_state(std::string_view id, CampaignState to, std::string_view reason, std::function<void(Status)> done);
+  void set_state(std::string_view id, CampaignState to, std::string_view reason,
+                 std::function<void(Status)> done);
   void finish_if_done(std::string_view id, std::function<void(Status)> done);
   void publish_status(std::string_view json);
 

@@ -2,10 +2,10 @@
 //
 // Purpose    `volley` without a Redis of its own to point at. appendfsync always; AOF in <data>/redis; locked by
 //            <data>/redis.lock, whose descriptor the child inherits, so an orphan still holds it.
-// Ownership  Destroying it stops the server cleanly (SIGTERM, AOF synced, waited for). Must be created and destroyed by the
-//            main thread: the child dies with the thread that spawned it (PR_SET_PDEATHSIG).
-// Thread     Has a supervisor thread of its own with a loop: restarts the server when it dies (LOADING is progress and is
-//            waited for), back-off 100 ms to 5 s.
+// Ownership  Destroying it stops the server cleanly (SIGTERM, AOF synced, waited for).
+// Thread     start() and the destructor: any one thread; both block. A supervisor thread of its own spawns the server (the
+//            child dies with the thread that spawned it, PR_SET_PDEATHSIG) and restarts it when it dies: back-off 100 ms
+//            to 5 s; LOADING is progress and is waited for.
 // Errors     kUnavailable: redis-server missing (remedy), too old, data directory locked by another engine (pid named);
 //            kIo: disk full, with the path.
 #pragma once
@@ -20,11 +20,12 @@
 namespace volley::queue {
 
 struct EmbeddedOptions {
-  std::string data_directory;                 // created 0700
-  bool memory_durability = false;             // no AOF: tests and benchmarks that say so
-  uint64_t max_memory = 0;                    // bytes, 0: 55 % of RAM
+  std::string data_directory;      // created 0700
+  bool memory_durability = false;  // no AOF: tests and benchmarks that say so
+  uint64_t max_memory = 0;         // bytes, 0: 55 % of RAM
   std::string server = "redis-server";
-  std::function<void(const std::string&)> on_event;  // any thread: "queue server died (signal 9), restarting"
+  std::function<void(const std::string&)>
+      on_event;  // any thread: "queue server died (signal 9), restarting"
 };
 
 class Embedded {

@@ -24,71 +24,85 @@
 
 namespace volley::queue {
 
-struct EngineStatus {        // what an engine publishes of itself every second
-  std::string engine;        // instance id
+struct EngineStatus {  // what an engine publishes of itself every second
+  std::string engine;  // instance id
   int64_t at_ms = 0;
-  std::string json;          // engine/delivery's status document
+  std::string json;  // engine/delivery's status document
 };
 
 enum class SubmitResult { kQueued, kAlreadyThere, kConflict };
 
 struct SingleMessage {
-  uint64_t number = 0;             // unique; also what `id` encodes
+  uint64_t number = 0;  // unique; also what `id` encodes
   std::string address;
   std::string return_path;
-  std::string content;             // message::Content bytes; over kMaxInlineContent it is stored once as a reference
-  std::string idempotency_key;     // empty: none
-  std::string body_fingerprint;    // decides between replay and conflict
+  std::string
+      content;  // message::Content bytes; over kMaxInlineContent it is stored once as a reference
+  std::string idempotency_key;   // empty: none
+  std::string body_fingerprint;  // decides between replay and conflict
 };
 
 struct SingleStatus {
-  std::string state;               // queued, deferred, delivered, bounced, expired, suppressed, cancelled
+  std::string state;  // queued, deferred, delivered, bounced, expired, suppressed, cancelled
   uint32_t attempts = 0;
   uint16_t code = 0;
-  std::string text;                // last reply, sanitised
+  std::string text;  // last reply, sanitised
   int64_t at_ms = 0;
 };
 
 // Everything one flush of an import writes into one partition, in one call: chunks and the mark together.
 struct ImportFlush {
   uint32_t partition = 0;
-  uint64_t mark = 0;               // rows up to this number are settled for this partition
+  uint64_t mark = 0;  // rows (from 1) up to this number are settled for this partition
   struct Part {
-    std::string domain;            // queue key
+    std::string domain;  // queue key
     uint32_t recipients = 0;
     std::string chunk;
   };
   std::vector<Part> parts;
-  uint64_t suppressed = 0;         // accepted and final at once
+  uint64_t suppressed = 0;  // accepted and final at once
   std::vector<FinalOutcome> suppressed_outcomes;
 };
 
 class Store {
  public:
   // Connects, checks the server (queue/server_check.h), loads the function library, reads or creates the meta record.
-  static Result<std::unique_ptr<Store>> open(const QueueUrl& url, uint32_t partitions = kDefaultPartitions,
+  static Result<std::unique_ptr<Store>> open(const QueueUrl& url,
+                                             uint32_t partitions = kDefaultPartitions,
                                              bool memory_durability = false);
   ~Store();
 
+  // How long a call may spend reconnecting or waiting for a Redis that loads; 15 s unless told. What is still out of reach
+  // then is kUnavailable. A full or read-only Redis refuses at once.
+  void set_patience(Duration patience);
+
   uint32_t partitions() const;
-  std::string dedupe_key() const;              // random, stored with the queue: keys hashes of addresses
-  Result<int64_t> now_ms();                    // Redis TIME
+  // What the server check found worth saying, one line each ("appendfsync is everysec: ...").
+  const std::vector<std::string>& warnings() const;
+  std::string dedupe_key() const;  // random, stored with the queue: keys hashes of addresses
+  Result<int64_t> now_ms();        // Redis TIME
 
   // --- campaigns
   Result<std::optional<Campaign>> find(std::string_view id);
   Result<std::vector<Campaign>> list();
   // New (state importing, epoch 1), or the existing one untouched.
   Result<Campaign> create(const Campaign& campaign, std::string_view content);
-  Result<uint64_t> begin_import(std::string_view id);            // a new epoch; older importers are refused from now on
+  Result<uint64_t> begin_import(
+      std::string_view id);  // a new epoch; older importers are refused from now on
   Result<std::vector<uint64_t>> import_marks(std::string_view id);  // by partition
-  Status import(std::string_view id, Lane lane, uint64_t epoch, std::span<const ImportFlush> flushes);  // pipelined
+  Status import(std::string_view id, Lane lane, uint64_t epoch,
+                std::span<const ImportFlush> flushes);  // pipelined
   // importing -> running (or paused, when held); counts are those of the whole list.
-  Status close_import(std::string_view id, uint64_t epoch, uint64_t read, uint64_t invalid, uint64_t duplicate);
+  Status close_import(std::string_view id, uint64_t epoch, uint64_t read, uint64_t invalid,
+                      uint64_t duplicate);
   // Compare-and-set of the state; other fields by edit. Fails with kData naming the state when the edge is not legal.
   Status set_state(std::string_view id, CampaignState to, std::string_view reason);
   Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
   Status finish_if_done(std::string_view id);  // running and closed and nothing queued
-  Status purge(std::string_view id);           // every trace of it in the queue
+  Status purge(std::string_view
+                   id);  // every trace of it in the queue; only once it is finished or cancelled
+  // Parked chunks (Counts::parked) are taken up again by the next recovery of their partitions. Returns recipients.
+  Result<uint64_t> unpark(std::string_view id);
   Result<Counts> counts(std::string_view id);
   Result<std::string> content(std::string_view id);
   // Suppression set of a campaign: keyed hashes of folded addresses (base/hash.h), replaced as a whole.

@@ -44,15 +44,16 @@ std::string_view to_string(Lane lane);
 struct FinalOutcome {
   uint64_t number = 0;
   Outcome outcome = Outcome::kDelivered;
-  uint16_t code = 0;         // SMTP, 0: none
-  std::string enhanced;      // "5.1.1" or empty
+  uint16_t code = 0;     // SMTP, 0: none
+  std::string enhanced;  // "5.1.1" or empty
   std::string address;
 };
 
 // Numbers of one campaign. accepted = delivered + bounced + expired + suppressed + cancelled + queued, always;
 // queued includes in_flight. deferrals counts attempts, not recipients.
 struct Counts {
-  uint64_t accepted = 0, delivered = 0, bounced = 0, expired = 0, suppressed = 0, cancelled = 0, queued = 0;
+  uint64_t accepted = 0, delivered = 0, bounced = 0, expired = 0, suppressed = 0, cancelled = 0,
+           queued = 0;
   uint64_t in_flight = 0, deferrals = 0, waiting_retry = 0, parked = 0;
   Counts& operator+=(const Counts& other);
 };

@@ -1,0 +1,156 @@
+#include "queue/campaign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "queue/record.h"
+
+namespace volley::queue {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 5> kStates = {"importing", "running", "paused", "cancelled",
+                                                     "finished"};
+
+// One list of fields for both directions. `io(name, member)`.
+template <typename C, typename Io>
+void each_field(C& c, Io io) {
+  io("id", c.id);
+  io("name", c.name);
+  io("tenant", c.tenant);
+  io("reason", c.reason);
+  io("revision", c.revision);
+  io("import_epoch", c.import_epoch);
+  io("import_closed", c.import_closed);
+  io("stream", c.stream);
+  io("hold", c.hold);
+  io("list_fingerprint", c.list_fingerprint);
+  io("content_fingerprint", c.content_fingerprint);
+  io("columns", c.columns);
+  io("read", c.read);
+  io("invalid", c.invalid);
+  io("duplicate", c.duplicate);
+  io("created_ms", c.created_ms);
+  io("started_ms", c.started_ms);
+  io("finished_ms", c.finished_ms);
+  io("weight", c.weight);
+  io("rate", c.rate);
+  io("retry_first_delay_ms", c.retry.first_delay_ms);
+  io("retry_max_delay_ms", c.retry.max_delay_ms);
+  io("retry_give_up_after_ms", c.retry.give_up_after_ms);
+  io("from_domain", c.from_domain);
+  io("return_path", c.return_path);
+  io("sign", c.sign);
+  io("suppress_revision", c.suppress_revision);
+  io("rejects_path", c.rejects_path);
+}
+
+Error illegal(const Campaign& c, CampaignState to) {
+  return {Errc::kData, fmt::format("campaign {} is {}: it cannot become {}", c.id,
+                                   to_string(c.state), to_string(to))};
+}
+
+}  // namespace
+
+std::string_view to_string(CampaignState state) { return kStates[static_cast<size_t>(state)]; }
+
+Result<CampaignState> parse_campaign_state(std::string_view text) {
+  const auto found = std::find(kStates.begin(), kStates.end(), text);
+  if (found == kStates.end())
+    return Error{Errc::kData, fmt::format("no campaign state is called '{}'", text)};
+  return static_cast<CampaignState>(found - kStates.begin());
+}
+
+Status check_campaign_id(std::string_view id) {
+  const bool good = !id.empty() && id.size() <= 64 && id[0] != '_' && id[0] != '.' &&
+                    std::all_of(id.begin(), id.end(), [](unsigned char c) {
+                      return (c < 0x80 && std::isalnum(c)) || c == '-' || c == '_' || c == '.';
+                    });
+  if (good) return {};
+  return Error{Errc::kData,
+               "a campaign id is 1 to 64 letters, digits, '-', '_' or '.', and does not start with "
+               "'_' or '.'"};
+}
+
+std::string Campaign::to_json() const {
+  json out = json::object();
+  each_field(*this, [&](const char* key, const auto& member) { out[key] = member; });
+  out["lane"] = to_string(lane);
+  out["state"] = to_string(state);
+  // Names and paths need not be UTF-8; a record must be writable all the same.
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<Campaign> Campaign::from_json(std::string_view text) {
+  const json in = json::parse(text, nullptr, false);
+  if (!in.is_object())
+    return Error{Errc::kData, "campaign record in the queue is not a JSON object"};
+  Campaign c;
+  try {
+    each_field(c, [&](const char* name, auto& member) {
+      // Absent: written by an older Volley; the default holds.
+      if (const auto found = in.find(name); found != in.end()) found->get_to(member);
+    });
+    c.lane = in.value("lane", std::string("bulk")) == "transactional" ? Lane::kTransactional
+                                                                      : Lane::kBulk;
+    auto state = parse_campaign_state(in.at("state").get<std::string>());
+    if (!state) return state.error();
+    c.state = *state;
+  } catch (const json::exception& e) {
+    return Error{Errc::kData, fmt::format("campaign record in the queue is corrupt: {}", e.what())};
+  }
+  if (c.id.empty()) return Error{Errc::kData, "campaign record in the queue has no id"};
+  return c;
+}
+
+bool may_send(const Campaign& c) {
+  return c.state == CampaignState::kRunning || (c.state == CampaignState::kImporting && c.stream);
+}
+
+std::string_view partition_state(const Campaign& c) {
+  return may_send(c) ? to_string(CampaignState::kRunning) : to_string(c.state);
+}
+
+Result<bool> change_state(Campaign& c, CampaignState to, std::string_view reason, int64_t now_ms) {
+  using enum CampaignState;
+  // Resuming what was paused before its list was complete resumes the import.
+  if (to == kRunning && !c.import_closed && c.id != kSingleMessages) to = kImporting;
+  if (c.state == to) return false;
+  const bool over = c.state == kCancelled || c.state == kFinished;
+  const bool legal = !over && (to == kPaused || to == kCancelled || (to == kRunning) ||
+                               (to == kImporting && c.state == kPaused) ||
+                               (to == kFinished && c.state == kRunning));
+  if (!legal) return illegal(c, to);
+  c.state = to;
+  c.reason = to == kPaused || to == kCancelled ? std::string(reason) : std::string();
+  if (may_send(c) && c.started_ms == 0) c.started_ms = now_ms;
+  if (to == kCancelled || to == kFinished) c.finished_ms = now_ms;
+  return true;
+}
+
+Result<bool> close_list(Campaign& c, uint64_t epoch, int64_t now_ms) {
+  if (c.import_epoch != epoch) {
+    return Error{
+        Errc::kData,
+        fmt::format("stale importer: campaign {} is being imported by another process", c.id)};
+  }
+  if (c.import_closed) return false;
+  if (c.state == CampaignState::kCancelled || c.state == CampaignState::kFinished)
+    return illegal(c, CampaignState::kRunning);
+  c.import_closed = true;
+  if (c.hold) {
+    c.state = CampaignState::kPaused;
+    c.reason = "held";
+  } else if (c.state == CampaignState::kImporting) {
+    c.state = CampaignState::kRunning;
+    if (c.started_ms == 0) c.started_ms = now_ms;
+  }
+  return true;
+}
+
+}  // namespace volley::queue

@@ -1,0 +1,51 @@
+-- Records: the queue's meta record, campaigns, engines' status.
+
+-- meta(schema, partitions, dedupe key): creates what is absent, returns what is there.
+local function meta(keys, args)
+  local key = keys[1] .. 'meta'
+  redis.call('HSETNX', key, 'schema', args[1])
+  redis.call('HSETNX', key, 'partitions', args[2])
+  redis.call('HSETNX', key, 'dedupe_key', args[3])
+  redis.call('HSETNX', key, 'retry_wheel_ms', 5000)
+  return redis.call('HMGET', key, 'schema', 'partitions', 'dedupe_key', 'retry_wheel_ms')
+end
+
+-- create(json, content): the record that is there already, or nil when this call made it.
+local function create(keys, args)
+  local rec = keys[1] .. 'rec'
+  local have = redis.call('HGET', rec, 'json')
+  if have then return have end
+  redis.call('SET', keys[1] .. 'content', args[2])
+  redis.call('HSET', rec, 'json', args[1], 'rev', 1)
+  return false
+end
+
+-- put(expected revision, json, nonce): compare and set. A repeated call finds its own nonce and succeeds; another writer of
+-- the very same text does not.
+local function put(keys, args)
+  local have = redis.call('HMGET', keys[1] .. 'rec', 'rev', 'by')
+  if not have[1] then return redis.error_reply('GONE no such campaign') end
+  if have[2] == args[3] then return 1 end
+  if have[1] ~= args[1] then return 0 end
+  redis.call('HSET', keys[1] .. 'rec', 'json', args[2], 'rev', tonumber(args[1]) + 1, 'by', args[3])
+  return 1
+end
+
+-- status(engine, json): what an engine says of itself, stamped with the server's time.
+local function status(keys, args)
+  local key = keys[1] .. 'engines'
+  local now = now_ms()
+  if redis.call('HLEN', key) > 64 then
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      if number(string.match(all[i + 1], '^%d+')) < now - 86400000 then redis.call('HDEL', key, all[i]) end
+    end
+  end
+  redis.call('HSET', key, args[1], now .. '|' .. args[2])
+  return 1
+end
+
+redis.register_function{function_name = 'volley1_meta', callback = meta}
+redis.register_function{function_name = 'volley1_create', callback = create}
+redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}
+redis.register_function{function_name = 'volley1_status', flags = {'allow-oom'}, callback = status}

@@ -1,0 +1,61 @@
+-- What puts mail into a partition. None of these is allow-oom: a full Redis refuses them and still drains.
+
+-- import(camp, lt, epoch, mark, suppressed, outcomes, {dom, chunk}...): everything of one flush, and the mark with it.
+local function import(keys, args)
+  local P, camp, lt, epoch, mark = keys[1], args[1], args[2], tonumber(args[3]), tonumber(args[4])
+  local suppressed, outcomes = tonumber(args[5]), args[6]
+  local c = P .. 'c:' .. camp
+  local have = redis.call('HMGET', c, 'iepoch', 'mark', 'state', 'accepted', 'suppressed')
+  if number(have[1]) > epoch then
+    return redis.error_reply('STALE importer: epoch ' .. epoch .. ', the campaign is at ' .. have[1])
+  end
+  if is_over(have[3]) then return redis.error_reply('REFUSED the campaign is ' .. have[3]) end
+  if mark <= number(have[2]) then return 0 end
+  local total = suppressed
+  for i = 7, #args, 2 do
+    if not args[i + 1] or not valid_chunk(args[i + 1]) then
+      return redis.error_reply('CORRUPT chunk for ' .. args[i])
+    end
+    total = total + chunk_count(args[i + 1])
+  end
+  local state, now = have[3] or 'importing', now_ms()
+  for i = 7, #args, 2 do
+    if redis.call('RPUSH', list_key(P, lt, camp, args[i]), args[i + 1]) == 1 then
+      index(P, lt, camp, args[i], state, now)
+    end
+  end
+  if outcomes ~= '' then redis.call('RPUSH', P .. 'o:' .. camp, outcomes) end
+  redis.call('HSET', c, 'iepoch', epoch, 'mark', mark, 'state', state, 'accepted', number(have[4]) + total,
+             'suppressed', number(have[5]) + suppressed)
+  return total
+end
+
+-- begin(camp, epoch): calls of older importers are refused from now on. Returns the mark.
+local function begin(keys, args)
+  local c = keys[1] .. 'c:' .. args[1]
+  local have = redis.call('HMGET', c, 'iepoch', 'mark')
+  if number(have[1]) > tonumber(args[2]) then return redis.error_reply('STALE importer: a newer one has begun') end
+  redis.call('HSET', c, 'iepoch', args[2])
+  return number(have[2])
+end
+
+-- submit(dom, number, chunk, content): one message, known by its number.
+local function submit(keys, args)
+  local P, dom, id, chunk, content = keys[1], args[1], args[2], args[3], args[4]
+  if not valid_chunk(chunk) then return redis.error_reply('CORRUPT chunk for ' .. dom) end
+  local m = P .. 'm:' .. id
+  if redis.call('EXISTS', m) == 1 then return 0 end
+  local now, lt, c = now_ms(), 't:default', P .. 'c:' .. SINGLES
+  redis.call('HSET', m, 'state', 'queued', 'attempts', 0, 'at', now)
+  if content ~= '' then redis.call('SET', P .. 'x:' .. id, content) end
+  redis.call('HSETNX', c, 'state', 'running')
+  redis.call('HINCRBY', c, 'accepted', 1)
+  if redis.call('RPUSH', list_key(P, lt, SINGLES, dom), chunk) == 1 then
+    index(P, lt, SINGLES, dom, redis.call('HGET', c, 'state'), now)
+  end
+  return 1
+end
+
+redis.register_function{function_name = 'volley1_import', callback = import}
+redis.register_function{function_name = 'volley1_begin', flags = {'allow-oom'}, callback = begin}
+redis.register_function{function_name = 'volley1_submit', callback = submit}

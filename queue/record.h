@@ -1,0 +1,22 @@
+// What may happen to a campaign record: the legal edges of its state, as pure functions.
+//
+// Purpose  Shared by the blocking and the asynchronous door, which compare and set what these return.
+// Thread   Pure. Errors kData naming the state when an edge is not legal.
+#pragma once
+
+#include <string_view>
+
+#include "queue/campaign.h"
+
+namespace volley::queue {
+
+bool may_send(const Campaign& campaign);
+// What a partition is told: "running" for everything that may send.
+std::string_view partition_state(const Campaign& campaign);
+
+// True: changed; false: it is so already.
+Result<bool> change_state(Campaign& campaign, CampaignState to, std::string_view reason,
+                          int64_t now_ms);
+Result<bool> close_list(Campaign& campaign, uint64_t epoch, int64_t now_ms);
+
+}  // namespace volley::queue

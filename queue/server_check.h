@@ -1,0 +1,34 @@
+// Is this Redis one that mail can be trusted to?
+//
+// Purpose  Refuses a server that is too old, would evict, is a replica, or keeps nothing on disk (unless the caller said
+//          durability = "memory"); warns where a server may be meant so (everysec) or would not tell (CONFIG blocked).
+// Errors   kUnavailable, with the remedy. Thread: pure but for the one connection it asks.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace volley::queue {
+
+class SyncConnection;
+
+struct ServerFacts {
+  std::string version, role;
+  bool loading = false;
+  bool aof = false;
+  std::string aof_last_write;                                    // "ok"
+  std::string eviction, appendfsync, no_appendfsync_on_rewrite;  // empty: not told
+};
+
+ServerFacts parse_info(std::string_view info);
+Status judge_server(const ServerFacts& facts, bool memory_durability,
+                    std::vector<std::string>& warnings);
+
+// Asks and judges. kUnavailable "loading" while it loads.
+Status check_server(SyncConnection& connection, bool memory_durability,
+                    std::vector<std::string>& warnings);
+
+}  // namespace volley::queue

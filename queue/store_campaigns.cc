@@ -1,0 +1,269 @@
+#include <fmt/format.h>
+
+#include "queue/outcomes.h"
+#include "queue/pack.h"
+#include "queue/record.h"
+#include "queue/store_impl.h"
+
+namespace volley::queue {
+
+namespace {
+
+constexpr uint64_t kMaxContent = uint64_t{256} << 20;
+
+Error no_campaign(std::string_view id) {
+  return {Errc::kData, fmt::format("no campaign is called '{}'", id)};
+}
+
+}  // namespace
+
+const std::vector<std::string_view> kCountFields = {"accepted",      "delivered",  "bounced",
+                                                    "expired",       "suppressed", "in_flight",
+                                                    "waiting_retry", "deferrals",  "parked"};
+
+Command counts_command(uint32_t partition, std::string_view id) {
+  Command command("HMGET");
+  command.arg(partition_key(partition, fmt::format("c:{}", id)));
+  for (const std::string_view field : kCountFields) command.arg(field);
+  return command;
+}
+
+// Cancelled recipients are not counted one by one: cancelling is at once, whatever lies in the lists.
+Counts counts_of(const ReplyView& fields, bool cancelled) {
+  Counts c;
+  c.accepted = fields.at(0).unsigned_number();
+  c.delivered = fields.at(1).unsigned_number();
+  c.bounced = fields.at(2).unsigned_number();
+  c.expired = fields.at(3).unsigned_number();
+  c.suppressed = fields.at(4).unsigned_number();
+  c.in_flight = fields.at(5).unsigned_number();
+  c.waiting_retry = cancelled ? 0 : fields.at(6).unsigned_number();
+  c.deferrals = fields.at(7).unsigned_number();
+  c.parked = cancelled ? 0 : fields.at(8).unsigned_number();
+  const uint64_t finals = c.delivered + c.bounced + c.expired + c.suppressed;
+  c.queued = cancelled ? c.in_flight : c.accepted - finals;
+  c.cancelled = cancelled ? c.accepted - finals - c.in_flight : 0;
+  return c;
+}
+
+Result<std::optional<Campaign>> Store::find(std::string_view id) {
+  auto json = impl_->link.run(Command("HGET").arg(campaign_key(id, "rec")).arg("json"));
+  if (!json) return json.error();
+  if (json->view().is_nil()) return std::optional<Campaign>();
+  auto campaign = Campaign::from_json(json->view().text());
+  if (!campaign) return campaign.error();
+  return std::optional<Campaign>(std::move(*campaign));
+}
+
+Result<Campaign> Store::Impl::get(std::string_view id) {
+  auto json = link.run(Command("HGET").arg(campaign_key(id, "rec")).arg("json"));
+  if (!json) return json.error();
+  if (json->view().is_nil()) return no_campaign(id);
+  return Campaign::from_json(json->view().text());
+}
+
+Result<std::vector<Campaign>> Store::list() {
+  auto ids = impl_->link.run(Command("ZRANGE").arg(global_key("campaigns")).arg("0").arg("-1"));
+  if (!ids) return ids.error();
+  std::vector<Command> commands;
+  for (size_t i = 0; i < ids->view().size(); ++i) {
+    commands.push_back(
+        Command("HGET").arg(campaign_key(ids->view().at(i).text(), "rec")).arg("json"));
+  }
+  auto records = impl_->link.run(commands);
+  if (!records) return records.error();
+  std::vector<Campaign> out;
+  for (const Reply& record : *records) {
+    if (record.view().is_nil()) continue;
+    auto campaign = Campaign::from_json(record.view().text());
+    if (!campaign) return campaign.error();
+    out.push_back(std::move(*campaign));
+  }
+  return out;
+}
+
+Result<Campaign> Store::create(const Campaign& wanted, std::string_view content) {
+  if (Status good = check_campaign_id(wanted.id); !good) return good.error();
+  if (Status good = check_key_part("tenant", wanted.tenant); !good) return good.error();
+  auto now = now_ms();
+  if (!now) return now.error();
+  Campaign campaign = wanted;
+  campaign.state = CampaignState::kImporting;
+  campaign.revision = 1;
+  campaign.import_epoch = 1;
+  campaign.created_ms = *now;
+  if (campaign.stream) campaign.started_ms = *now;
+  std::string packed;
+  pack(content, packed, 6);
+  Command create = Command::function("volley1_create", campaign_key(campaign.id));
+  create.arg(campaign.to_json()).arg(packed);
+  auto made = impl_->link.run(create);
+  if (!made) return made.error();
+  if (!made->view().is_nil()) {
+    auto existing = Campaign::from_json(made->view().text());
+    if (!existing) return existing.error();
+    campaign = std::move(*existing);
+  }
+  // Also for one that exists: its maker may have died before this line.
+  const Command after[] = {Command("ZADD")
+                               .arg(global_key("campaigns"))
+                               .arg("NX")
+                               .number(campaign.created_ms)
+                               .arg(campaign.id),
+                           Command("INCR").arg(global_key("rev"))};
+  auto listed = impl_->link.run(after);
+  if (!listed) return listed.error();
+  return campaign;
+}
+
+Status Store::Impl::update(std::string_view id,
+                           const std::function<Result<bool>(Campaign&, int64_t)>& change) {
+  auto now = now_ms();
+  if (!now) return now.error();
+  for (;;) {
+    auto campaign = get(id);
+    if (!campaign) return campaign.error();
+    const uint64_t revision = campaign->revision;
+    auto changed = change(*campaign, *now);
+    if (!changed) return changed.error();
+    if (!*changed) return {};
+    campaign->revision = revision + 1;
+    Command put = Command::function("volley1_put", campaign_key(id));
+    put.number(static_cast<int64_t>(revision)).arg(campaign->to_json()).arg(random_bytes(16));
+    const Command commands[] = {put, Command("INCR").arg(global_key("rev"))};
+    auto answers = link.run(commands);
+    if (!answers) return answers.error();
+    if ((*answers)[0].view().number() == 1) return {};
+  }
+}
+
+Status Store::set_state(std::string_view id, CampaignState to, std::string_view reason) {
+  return impl_->update(id,
+                       [&](Campaign& c, int64_t now) { return change_state(c, to, reason, now); });
+}
+
+Status Store::edit(std::string_view id, const std::function<void(Campaign&)>& change) {
+  return impl_->update(id, [&](Campaign& c, int64_t) -> Result<bool> {
+    const Campaign before = c;
+    change(c);
+    // Not what edit is for: the state has its own rules, the identity is for life.
+    c.id = before.id;
+    c.tenant = before.tenant;
+    c.lane = before.lane;
+    c.state = before.state;
+    c.revision = before.revision;
+    c.import_epoch = before.import_epoch;
+    return c.to_json() != before.to_json();
+  });
+}
+
+Result<Counts> Store::counts(std::string_view id) {
+  bool cancelled = false;
+  if (id != kSingleMessages) {
+    auto campaign = impl_->get(id);
+    if (!campaign) return campaign.error();
+    cancelled = campaign->state == CampaignState::kCancelled;
+  }
+  std::vector<Command> commands;
+  for (uint32_t p = 0; p < impl_->partitions; ++p) commands.push_back(counts_command(p, id));
+  auto answers = impl_->link.run(commands);
+  if (!answers) return answers.error();
+  Counts total;
+  for (const Reply& fields : *answers) total += counts_of(fields.view(), cancelled);
+  return total;
+}
+
+Status Store::finish_if_done(std::string_view id) {
+  auto campaign = impl_->get(id);
+  if (!campaign) return campaign.error();
+  if (campaign->state != CampaignState::kRunning || !campaign->import_closed) return {};
+  auto total = counts(id);
+  if (!total) return total.error();
+  if (total->queued != 0) return {};
+  return impl_->update(id, [](Campaign& c, int64_t now) -> Result<bool> {
+    if (c.state != CampaignState::kRunning) return false;
+    return change_state(c, CampaignState::kFinished, {}, now);
+  });
+}
+
+Status Store::purge(std::string_view id) {
+  auto campaign = impl_->get(id);
+  if (!campaign) return campaign.error();
+  if (campaign->state != CampaignState::kFinished && campaign->state != CampaignState::kCancelled) {
+    return Error{Errc::kData, fmt::format("campaign {} is {}: cancel it before it is purged", id,
+                                          to_string(campaign->state))};
+  }
+  for (uint32_t p = 0; p < impl_->partitions; ++p) {
+    std::string phase = "0", cursor = "0";
+    while (phase != "3") {
+      Command step = Command::function("volley1_purge", partition_key(p));
+      step.arg(id).arg(lane_tenant(campaign->lane, campaign->tenant)).arg(phase).arg(cursor);
+      auto answer = impl_->link.run(step);
+      if (!answer) return answer.error();
+      phase = std::to_string(answer->view().at(0).number());
+      cursor = answer->view().at(1).text();
+    }
+  }
+  const Command last[] = {Command("ZREM").arg(global_key("campaigns")).arg(id),
+                          Command("UNLINK")
+                              .arg(campaign_key(id, "rec"))
+                              .arg(campaign_key(id, "content"))
+                              .arg(campaign_key(id, "sup")),
+                          Command("INCR").arg(global_key("rev"))};
+  auto answers = impl_->link.run(last);
+  return answers ? Status() : Status(answers.error());
+}
+
+Result<uint64_t> Store::unpark(std::string_view id) {
+  std::vector<Command> commands;
+  for (uint32_t p = 0; p < impl_->partitions; ++p) {
+    commands.push_back(Command::function("volley1_unpark", partition_key(p)));
+    commands.back().arg(id);
+  }
+  auto answers = impl_->link.run(commands);
+  if (!answers) return answers.error();
+  uint64_t total = 0;
+  for (const Reply& answer : *answers) total += answer.view().unsigned_number();
+  return total;
+}
+
+Result<std::string> Store::content(std::string_view id) {
+  auto packed = impl_->link.run(Command("GET").arg(campaign_key(id, "content")));
+  if (!packed) return packed.error();
+  if (packed->view().is_nil()) return no_campaign(id);
+  return unpack(packed->view().text(), kMaxContent);
+}
+
+Status Store::put_suppressions(std::string_view id, std::string_view packed_hashes) {
+  auto put = impl_->link.run(Command("SET").arg(campaign_key(id, "sup")).arg(packed_hashes));
+  if (!put) return put.error();
+  return impl_->update(id, [](Campaign& c, int64_t) -> Result<bool> {
+    ++c.suppress_revision;
+    return true;
+  });
+}
+
+Status Store::each_outcome(std::string_view id,
+                           const std::function<bool(const FinalOutcome&)>& visit) {
+  constexpr int64_t kBlocks = 64;
+  for (uint32_t p = 0; p < impl_->partitions; ++p) {
+    for (int64_t from = 0;; from += kBlocks) {
+      auto blocks = impl_->link.run(Command("LRANGE")
+                                        .arg(partition_key(p, fmt::format("o:{}", id)))
+                                        .number(from)
+                                        .number(from + kBlocks - 1));
+      if (!blocks) return blocks.error();
+      for (size_t i = 0; i < blocks->view().size(); ++i) {
+        auto outcomes = decode_outcomes(blocks->view().at(i).text());
+        if (!outcomes) return outcomes.error();
+        for (const FinalOutcome& outcome : *outcomes) {
+          if (!visit(outcome)) return {};
+        }
+      }
+      if (blocks->view().size() < static_cast<size_t>(kBlocks)) break;
+    }
+  }
+  return {};
+}
+
+}  // namespace volley::queue

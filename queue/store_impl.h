@@ -1,0 +1,31 @@
+// What the Store's files share.
+//
+// Thread  As Store. Not for anyone else.
+#pragma once
+
+#include "queue/keys.h"
+#include "queue/store.h"
+#include "queue/store_link.h"
+
+namespace volley::queue {
+
+struct Store::Impl {
+  Impl(QueueUrl url, bool memory_durability) : link(std::move(url), memory_durability) {}
+
+  StoreLink link;
+  uint32_t partitions = 0;
+  std::string dedupe_key;
+
+  Result<Campaign> get(std::string_view id);  // kData when absent
+  // Reads, changes, compares and sets, until nobody was faster. `change` returns false when there is nothing to do.
+  Status update(std::string_view id,
+                const std::function<Result<bool>(Campaign&, int64_t now_ms)>& change);
+  Result<int64_t> now_ms();
+};
+
+// From the fields of a partition's campaign hash, in kCountFields' order.
+extern const std::vector<std::string_view> kCountFields;
+Counts counts_of(const ReplyView& fields, bool cancelled);
+Command counts_command(uint32_t partition, std::string_view id);
+
+}  // namespace volley::queue

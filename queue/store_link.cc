@@ -1,0 +1,110 @@
+#include "queue/store_link.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "queue/library.h"
+#include "queue/server_check.h"
+
+namespace volley::queue {
+
+namespace {
+
+constexpr Duration kConnectTimeout = std::chrono::seconds(5);
+constexpr Duration kCallTimeout =
+    std::chrono::seconds(60);  // a large import under `appendfsync always` on a slow disk
+constexpr Duration kFirstWait = std::chrono::milliseconds(20);
+constexpr Duration kLongestWait = std::chrono::seconds(1);
+
+}  // namespace
+
+Status StoreLink::load_library() {
+  auto version = connection_.run(library_version_command(), kCallTimeout);
+  if (!version) return version.error();
+  if (version->view().text() == library_version()) return {};
+  if (version->view().is_error() && trouble_of(version->view().text()) != Trouble::kReload) {
+    return error_of(version->view().text());
+  }
+  auto loaded = connection_.run(load_library_command(), kCallTimeout);
+  if (!loaded) return loaded.error();
+  if (loaded->view().is_error()) return error_of(loaded->view().text());
+  return {};
+}
+
+Status StoreLink::connect() {
+  auto connection = SyncConnection::connect(url_, kConnectTimeout);
+  if (!connection) return connection.error();
+  connection_ = std::move(*connection);
+  if (!checked_) {
+    warnings_.clear();
+    if (Status good = check_server(connection_, memory_, warnings_); !good) {
+      connection_ = SyncConnection();
+      return good;
+    }
+    checked_ = true;
+  }
+  Status loaded = load_library();
+  if (!loaded) connection_ = SyncConnection();
+  return loaded;
+}
+
+// `again`: repeating may help.
+Status StoreLink::attempt(std::span<const Command> commands, std::vector<Reply>& answers,
+                          bool& again) {
+  again = true;
+  if (!connection_.open()) {
+    if (Status connected = connect(); !connected) {
+      again = connected.error().code == Errc::kUnavailable;
+      return connected;
+    }
+  }
+  auto got = connection_.run(commands, kCallTimeout);
+  if (!got) return got.error();
+  answers = std::move(*got);
+  for (const Reply& answer : answers) {
+    if (!answer.view().is_error()) continue;
+    const std::string_view error = answer.view().text();
+    const Trouble trouble = trouble_of(error);
+    if (trouble == Trouble::kReload) {
+      if (Status loaded = load_library(); !loaded) return loaded;
+    }
+    again = trouble == Trouble::kWait || trouble == Trouble::kReload;
+    return error_of(error);
+  }
+  return {};
+}
+
+Status StoreLink::open() {
+  const TimePoint end = monotonic_now() + patience_;
+  for (Duration wait = kFirstWait;; wait = std::min(wait * 2, kLongestWait)) {
+    Status connected = connect();
+    // A server that is up and refused stays refused; one that loads, or is not there yet, may come.
+    const bool may_come = !connected && connected.error().code == Errc::kUnavailable &&
+                          (connected.error().message.find("loading") != std::string::npos ||
+                           connected.error().message.starts_with("queue "));
+    if (connected || !may_come || monotonic_now() + wait > end) return connected;
+    std::this_thread::sleep_for(wait);
+  }
+}
+
+Result<std::vector<Reply>> StoreLink::run(std::span<const Command> commands) {
+  const TimePoint end = monotonic_now() + patience_;
+  for (Duration wait = kFirstWait;; wait = std::min(wait * 2, kLongestWait)) {
+    std::vector<Reply> answers;
+    bool again = false;
+    Status done = attempt(commands, answers, again);
+    if (done) return answers;
+    if (!again || monotonic_now() + wait > end) return done.error();
+    std::this_thread::sleep_for(wait);
+  }
+}
+
+Result<Reply> StoreLink::run(const Command& command) {
+  auto answers = run(std::span<const Command>(&command, 1));
+  if (!answers) return answers.error();
+  return std::move(answers->front());
+}
+
+}  // namespace volley::queue

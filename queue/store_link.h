@@ -1,0 +1,44 @@
+// The Store's link: commands that are repeated until they are answered, or patience ends.
+//
+// Purpose    Reconnects with back-off, waits out a server that loads, loads the function library where it is missing. May
+//            repeat everything, because every function is idempotent.
+// Ownership  Owns one connection. Thread: one at a time; blocks.
+// Errors     The first error answer that repeating cannot mend, mapped by error_of(); kUnavailable when patience ends.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "queue/sync_connection.h"
+
+namespace volley::queue {
+
+class StoreLink {
+ public:
+  StoreLink(QueueUrl url, bool memory_durability)
+      : url_(std::move(url)), memory_(memory_durability) {}
+
+  // Connects and checks the server once; later reconnects only look for the library.
+  Status open();
+  Result<std::vector<Reply>> run(std::span<const Command> commands);
+  Result<Reply> run(const Command& command);
+
+  void set_patience(Duration patience) { patience_ = patience; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  Status connect();
+  Status load_library();
+  Status attempt(std::span<const Command> commands, std::vector<Reply>& answers, bool& again);
+
+  QueueUrl url_;
+  bool memory_;
+  bool checked_ = false;
+  Duration patience_ = std::chrono::seconds(15);
+  SyncConnection connection_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace volley::queue
