@@ -5,13 +5,16 @@
 //            addresses) and suppressed addresses, groups by domain, packs chunks, and writes a partition's open buffers and its
 //            mark in one call. A rerun reads from row 1, rebuilds counts and duplicates, and skips what lies at or below a mark.
 // Memory     40 bytes per recipient for duplicates, 64 MiB of packing buffers. Recipient number = row number.
-// Thread     run() uses the calling thread for reading and one more for packing and writing, if that pays.
+// Thread     run_import() reads on the calling thread and packs and writes on another (import_writer.h), which has the Store to
+//            itself until run_import() returns.
+// Stop       What is not yet written is dropped; a rerun reads it again.
 // Errors     kNoInput, kData (over max_invalid; the list changed while it was read), kUnavailable (queue), kTempFail (stopped).
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,7 +62,8 @@ struct ImportOptions {
   std::string rejects_path;              // line,reason,row as CSV; rewritten by each run
   bool stream = false;                   // flush every 200 ms, check max_invalid as it goes
   std::function<void(const ImportTotals&, double fraction)> progress;   // about 10 times a second
-  std::function<void()> on_flush;        // something was queued: wake the engine
+  std::function<void()> on_flush;        // something was queued: wake the engine. Called on the writing thread.
+  metrics::Shard* metrics = nullptr;     // of the calling thread
 };
 
 // The campaign exists (Store::create) and `epoch` is from begin_import. Leaves close_import to the caller.

@@ -34,12 +34,15 @@ struct Row {
 class ListReader {
  public:
   static Result<std::unique_ptr<ListReader>> open(const std::string& path, std::string_view encoding);
+  // `step`: bytes per read, 1 MiB above. Tests put every boundary everywhere.
+  static Result<std::unique_ptr<ListReader>> open(const std::string& path, std::string_view encoding, size_t step);
   ~ListReader();
   const std::vector<std::string>& columns() const;
   size_t email_column() const;
   Result<bool> next(Row& row);               // false: end
   uint64_t bytes_read() const;
   uint64_t bytes_total() const;
+  std::string fingerprint();                 // SHA-256 of the file's bytes, hex; once, after the end
 
  private:
   struct Impl;

@@ -1,0 +1,125 @@
+#include "engine/intake/api_json.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "base/log.h"
+
+namespace volley::intake {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxDepth = 4;
+
+Error no_json(std::string_view why) {
+  return Error{Errc::kProtocol, "the body is no JSON object: " + std::string(why)};
+}
+Error no_message(std::string why) { return Error{Errc::kData, std::move(why)}; }
+
+// What JSON itself leaves open: a key twice, and nesting without end.
+class StrictKeys {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kMaxDepth) problem_ = "nested too deep";
+    if (event == Json::parse_event_t::object_start) {
+      keys_.emplace_back();
+    } else if (event == Json::parse_event_t::object_end) {
+      keys_.pop_back();
+    } else if (event == Json::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys_.back().insert(key).second)
+        problem_ = "key \"" + sanitize(key, 100) + "\" stands twice";
+    }
+    return depth <= kMaxDepth;
+  }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  std::vector<std::set<std::string>> keys_;
+  std::string problem_;
+};
+
+Result<Json> parse_strictly(std::string_view body) {
+  StrictKeys strict;
+  Json json;
+  try {
+    json = Json::parse(body.begin(), body.end(),
+                       [&](int depth, Json::parse_event_t event, Json& parsed) {
+                         return strict(depth, event, parsed);
+                       });
+  } catch (const Json::exception& e) {
+    const std::string_view what = e.what();
+    const size_t at = what.find("] ");  // "[json.exception.parse_error.101] parse error at ..."
+    return no_json(sanitize(at == std::string_view::npos ? what : what.substr(at + 2), 200));
+  }
+  if (!strict.problem().empty()) return no_json(strict.problem());
+  if (!json.is_object()) return no_json("something else");
+  return json;
+}
+
+Status read_headers(const Json& value, message::SingleMessage& out) {
+  if (!value.is_object()) return no_message("headers: must be an object of strings");
+  for (const auto& [name, text] : value.items()) {
+    if (!text.is_string())
+      return no_message("headers: \"" + sanitize(name, 100) + "\" must be a string");
+    out.headers.emplace_back(name, text.get<std::string>());
+  }
+  return {};
+}
+
+Status read_field(const std::string& name, const Json& value, message::SingleMessage& out) {
+  if (name == "headers") return read_headers(value, out);
+  const bool part = name == "text" || name == "html";
+  if (!part && name != "from" && name != "to" && name != "subject") {
+    return no_message("unknown field \"" + sanitize(name, 100) +
+                      "\"; there are from, to, subject, text, html, headers");
+  }
+  if (part && value.is_null()) return {};
+  if (!value.is_string()) {
+    return no_message(name + (name == "to" && value.is_array()
+                                  ? ": must be a string (one recipient a message)"
+                                  : ": must be a string"));
+  }
+  auto text = value.get<std::string>();
+  if (name == "from")
+    out.from = std::move(text);
+  else if (name == "to")
+    out.to = std::move(text);
+  else if (name == "subject")
+    out.subject = std::move(text);
+  else if (name == "text")
+    out.text = std::move(text);
+  else
+    out.html = std::move(text);
+  return {};
+}
+
+}  // namespace
+
+Result<message::SingleMessage> parse_single(std::string_view body) {
+  Result<Json> json = parse_strictly(body);
+  if (!json) return json.error();
+  message::SingleMessage out;
+  for (const auto& [name, value] : json->items()) {
+    if (Status status = read_field(name, value, out); !status) return status.error();
+  }
+  for (const char* name : {"from", "to", "subject"}) {
+    if (!json->contains(name)) return no_message(std::string(name) + ": missing");
+  }
+  if (!out.text && !out.html) return no_message("text or html: one of them must be there");
+  return out;
+}
+
+std::string accepted_json(std::string_view id) { return Json{{"id", id}}.dump() + "\n"; }
+
+std::string status_json(std::string_view id, const queue::SingleStatus& status) {
+  Json json{{"id", id}, {"state", status.state}, {"attempts", status.attempts}};
+  if (status.code != 0) json["code"] = status.code;
+  if (!status.text.empty()) json["text"] = sanitize(status.text);
+  json["at_ms"] = status.at_ms;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace volley::intake

@@ -1,0 +1,131 @@
+#include <utility>
+
+#include "base/hash.h"
+#include "base/random.h"
+#include "base/units.h"
+#include "engine/intake/dedupe.h"
+#include "engine/intake/import_rules.h"
+#include "engine/intake/importer.h"
+#include "engine/intake/input_file.h"
+#include "engine/intake/list_reader.h"
+#include "engine/intake/rejects.h"
+#include "engine/intake/row_check.h"
+
+namespace volley::intake {
+
+void RejectRate::add(uint64_t line, std::string_view reason) {
+  ++invalid_;
+  if (first_.size() >= 3) return;
+  first_.push_back("line " + std::to_string(line) + ": " + std::string(reason));
+}
+
+bool RejectRate::exceeded(uint64_t rows, double limit) const {
+  return invalid_ > 0 && static_cast<double>(invalid_) > limit * static_cast<double>(rows);
+}
+
+Error RejectRate::error(const std::string& path, uint64_t rows, double limit,
+                        const std::string& rejects_path) const {
+  const auto percent = [](double share) {
+    std::string text = std::to_string(share * 100);
+    text.resize(text.find('.') + 2);
+    return text + " %";
+  };
+  std::string message = path + ": " + format_count(invalid_) + " of " + format_count(rows) +
+                        " rows are invalid (" +
+                        percent(static_cast<double>(invalid_) / static_cast<double>(rows)) +
+                        ", max_invalid is " + percent(limit) + "): ";
+  for (size_t i = 0; i < first_.size(); ++i) message += (i == 0 ? "" : "; ") + first_[i];
+  if (!rejects_path.empty()) message += "; all of them are in " + rejects_path;
+  return Error{Errc::kData, std::move(message)};
+}
+
+Error stopped_error() {
+  return Error{Errc::kTempFail, "stopped; the same command goes on from here"};
+}
+
+namespace {
+
+void keep_first(const Row& row, ListFacts& facts) {
+  facts.first_email.assign(row.email);
+  facts.first_values.assign(row.values.begin(), row.values.end());
+}
+
+// Key for counting domains: never leaves the process.
+std::string random_key() { return std::to_string(Random::seed_from_system()); }
+
+}  // namespace
+
+Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop,
+                          const RowVisitor& visit, const std::string& rejects_path) {
+  Result<std::unique_ptr<ListReader>> opened = ListReader::open(options.path, options.encoding);
+  if (!opened) return opened.error();
+  ListReader& reader = **opened;
+  RejectsWriter rejects;
+  if (Status status = rejects.open(rejects_path); !status) return status.error();
+  ListFacts facts;
+  facts.columns = reader.columns();
+  RejectRate rate;
+  RowCheck check(random_key());
+  const KeyedHash domain_hash(random_key());
+  DedupeSet domains;
+  bool has_first = false;
+  Row row;
+  for (;;) {
+    if (row.number % 1024 == 0 && stop.load(std::memory_order_relaxed)) return stopped_error();
+    Result<bool> more = reader.next(row);
+    if (!more.ok()) return more.error();
+    if (!*more) break;
+    facts.rows = row.number;
+    std::string_view reason = check.check(row);
+    Status visited;
+    if (reason.empty() && visit) {
+      visited = visit(row.number, check.address(), row.values);
+      if (!visited) reason = visited.error().message;
+    }
+    if (!reason.empty()) {
+      rate.add(row.line, reason);
+      rejects.add(row.line, reason, row.raw);
+      continue;
+    }
+    domains.insert(domain_hash(check.domain()));
+    if (!std::exchange(has_first, true)) keep_first(row, facts);
+  }
+  if (Status status = rejects.finish(); !status) return status.error();
+  facts.invalid = rate.invalid();
+  facts.domains = domains.size();
+  facts.fingerprint = reader.fingerprint();
+  if (rate.exceeded(facts.rows, options.max_invalid)) {
+    return rate.error(options.path, facts.rows, options.max_invalid, rejects_path);
+  }
+  return facts;
+}
+
+Result<ListFacts> fingerprint_list(const ListOptions& options) {
+  Result<std::unique_ptr<InputFile>> file = InputFile::open(options.path, options.encoding);
+  if (!file) return file.error();
+  ListFacts facts;
+  for (;;) {
+    (*file)->drop((*file)->unread().size());
+    Result<bool> more = (*file)->fill();
+    if (!more.ok()) return more.error();
+    if (!*more) break;
+  }
+  facts.fingerprint = (*file)->fingerprint();
+  Result<std::unique_ptr<ListReader>> reader = ListReader::open(options.path, options.encoding);
+  if (!reader) return reader.error();
+  facts.columns = (*reader)->columns();
+  RowCheck check(random_key());
+  Row row;
+  // The first row is for showing to a person: not worth reading a list of nothing but rejects to its end.
+  while (row.number < 1000) {
+    Result<bool> more = (*reader)->next(row);
+    if (!more.ok()) return more.error();
+    if (!*more) break;
+    if (!check.check(row).empty()) continue;
+    keep_first(row, facts);
+    break;
+  }
+  return facts;
+}
+
+}  // namespace volley::intake
