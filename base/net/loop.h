@@ -39,7 +39,7 @@ class TurnHook {
   virtual void on_turn_end() = 0;
 
  protected:
-  ~TurnHook() = default;
+  virtual ~TurnHook() = default;
 };
 
 // Something with bytes to send. A link of the loop's list; leaves it when destroyed.

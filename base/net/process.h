@@ -23,12 +23,12 @@ namespace volley::net {
 class Loop;
 
 struct SpawnOptions {
-  std::vector<std::string> argv;  // argv[0] is looked up in PATH
-  std::string standard_input;     // written, then closed; empty: /dev/null
-  std::string output_file;  // standard output and error, appended, mode 0600; empty: /dev/null
-  std::vector<int> inherited_fds;        // become 3, 4, ... in the child, in this order
-  std::string directory;                 // working directory; empty: ours
-  std::vector<std::string> environment;  // "NAME=value"; empty: ours
+  std::vector<std::string> argv{};  // argv[0] is looked up in PATH
+  std::string standard_input{};     // written, then closed; empty: /dev/null
+  std::string output_file{};  // standard output and error, appended, mode 0600; empty: /dev/null
+  std::vector<int> inherited_fds{};        // become 3, 4, ... in the child, in this order
+  std::string directory{};                 // working directory; empty: ours
+  std::vector<std::string> environment{};  // "NAME=value"; empty: ours
 };
 
 struct ProcessExit {

@@ -48,8 +48,9 @@ enum class TlsRole : unsigned char { kClient, kServer };
 
 struct TlsStart {
   TlsRole role = TlsRole::kClient;
-  std::string server_name;  // client: SNI, and the name a verifying context wants to see
-  std::string session_key;  // client: sessions are kept and resumed under this; empty: server_name
+  std::string server_name{};  // client: SNI, and the name a verifying context wants to see
+  std::string
+      session_key{};  // client: sessions are kept and resumed under this; empty: server_name
   // Bytes the caller received but has not used. Not zero means that the peer (or someone between)
   // sent plaintext after agreeing to TLS: start_tls() refuses, and the stream must be closed (RFC
   // 3207, response injection).
@@ -65,7 +66,7 @@ class StreamListener {
   virtual void on_closed(Error error) = 0;  // the stream is dead; destroying it is all that is left
 
  protected:
-  ~StreamListener() = default;
+  virtual ~StreamListener() = default;
 };
 
 class Stream {

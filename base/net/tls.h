@@ -24,7 +24,7 @@ class TlsSession;
 struct TlsClientOptions {
   // false: opportunistic, encrypt to whoever answers (RFC 7435). true: chain and name must be good.
   bool verify = false;
-  std::string ca_file;  // with verify; empty: the system's trust store
+  std::string ca_file{};  // with verify; empty: the system's trust store
   size_t max_sessions = 10000;
 };
 
