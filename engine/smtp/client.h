@@ -41,6 +41,7 @@
 namespace volley::smtp {
 
 using TxnId = uint64_t;
+inline constexpr TxnId kNoTxn = ~TxnId{0};  // never a transaction's id
 
 struct Transaction {
   TxnId id = 0;
@@ -116,7 +117,7 @@ enum class CloseReason : uint8_t {
 const char* to_string(CloseReason reason);
 struct Closed {
   CloseReason reason = CloseReason::kQuit;
-  Outcome outcome;         // stage, reply, our words; kind is kRetry
+  Outcome outcome;         // stage, reply, our words; kFailed for a 5xx, else kRetry
   uint32_t delivered = 0;  // transactions answered with 2xx in this session
 };
 using ClientEvent = std::variant<Ready, NeedTls, RcptResult, TxnResult, Closed>;
@@ -174,11 +175,11 @@ class Client {
   };
   struct Pending {
     Verb verb = Verb::kGreeting;
-    TxnId txn = 0;
+    TxnId txn = kNoTxn;
     uint32_t rcpt = 0;
     uint64_t end = 0;  // position in the output after which the command is complete
   };
-  enum class Step : uint8_t { kRset, kMail, kRcpt, kData, kWaitData, kBody, kSent, kAbandoned };
+  enum class Step : uint8_t { kRset, kMail, kRcpt, kData, kWaitData, kSent, kAbandoned };
   struct Txn {
     Transaction what;
     BodyScan scan;
@@ -187,37 +188,46 @@ class Client {
     uint32_t pending = 0;  // replies outstanding
     uint32_t accepted = 0;
     uint32_t rcpt_limit = 0;
-    uint64_t begin = 0;  // output position of its first byte; 0 if none was appended
+    uint64_t begin = 0;    // output position of its first byte
+    uint64_t dot_end = 0;  // output position after its end of data
     bool begun = false;
     bool with_parameters = false;
     bool mail_ok = false;
+    bool reset = false;  // an RSET went before it
     bool last_rcpt_ok = false;
     std::optional<Outcome> refusal;  // of MAIL, or what decided against the whole
     std::vector<std::pair<uint32_t, Outcome>> refused;  // recipients
   };
 
+  struct Held {
+    TxnResult result;
+    std::vector<RcptResult> refusals;
+    bool dot_sent = false;
+  };
+
   // client.cc
   void feed_bytes(std::string_view bytes, TimePoint now);
-  bool unsolicited(std::string_view bytes, TimePoint now);
+  bool unsolicited(std::string_view bytes);
   void on_reply(Reply reply, std::string_view rest, TimePoint now);
-  void dispatch(const Pending& entry, Reply reply, TimePoint now);
-  void push(Verb verb, TxnId txn = 0, uint32_t rcpt = 0);
+  void dispatch(const Pending& entry, Reply reply, std::string_view rest, TimePoint now);
+  void push(Verb verb, TxnId txn = kNoTxn, uint32_t rcpt = 0);
   void rearm(TimePoint now);
   Duration timeout_of(Verb verb) const;
   static Stage stage_of(Verb verb);
+  Stage stage_now() const;
   void close(CloseReason reason, Outcome outcome, bool send_quit);
   void desync(Stage stage, Reply reply, std::string why);
   void protocol_error(Stage stage, std::string why);
-  void end_transaction_on_close(Txn& txn, CloseReason reason, const Outcome& cause);
-  Stage stage_now() const;
+  void doubt(Held& held, const Outcome& cause);
+  void end_on_close(Txn& txn, CloseReason reason, const Outcome& cause);
   // client_handshake.cc
-  void on_greeting(Reply reply, TimePoint now);
-  void on_ehlo(Reply reply, TimePoint now);
-  void on_helo(Reply reply, TimePoint now);
-  void on_starttls(Reply reply, TimePoint now);
+  void on_greeting(Reply reply);
+  void on_ehlo(Reply reply);
+  void on_helo(Reply reply);
+  void on_starttls(Reply reply, std::string_view rest, TimePoint now);
   void send_ehlo();
   void send_helo();
-  void after_ehlo();
+  void after_hello();
   void become_ready();
   // client_transaction.cc
   void pump();
@@ -226,15 +236,14 @@ class Client {
   void send_body(Txn& txn);
   void send_quit_or_noop();
   const char* unfit(const Txn& txn, EnhancedCode& code) const;
+  bool pipelining_refused(const Pending& entry, const Reply& reply);
   void on_rset(Reply reply);
   void on_mail(Txn& txn, Reply reply);
   void on_rcpt(Txn& txn, uint32_t rcpt, Reply reply);
   void on_data(Txn& txn, Reply reply);
   void on_dot(Txn& txn, Reply reply);
-  bool pipelining_refused(const Reply& reply) const;
-  bool conclude_if_drained(Txn& txn);
+  void conclude_if_drained(Txn& txn);
   void finish(TxnId id, Outcome outcome);
-  void emit_result(Txn& txn, Outcome outcome);
   void release_held(bool proven);
   Txn* find(TxnId id);
 
@@ -245,14 +254,15 @@ class Client {
   Capabilities caps_;
   std::deque<Pending> fifo_;
   std::deque<Txn> txns_;
-  std::deque<TxnResult> held_;                         // answered 2xx, not yet past a sync mark
-  std::deque<std::vector<RcptResult>> held_refusals_;  // of the same index
+  std::deque<Held> held_;  // answered, not yet past a sync mark
   std::deque<ClientEvent> events_;
   TimePoint deadline_ = kNever;
   TimePoint
       head_since_{};      // when the oldest outstanding command became the oldest and was complete
   TimePoint progress_{};  // last time the transport took bytes
-  TimePoint body_limit_ = kNever;
+  TimePoint body_limit_ = kNever;  // for the whole body being written
+  bool head_armed_ = false;
+  bool writing_ = false;
   Quirks quirks_ = 0;
   uint32_t delivered_ = 0;
   uint32_t begun_ = 0;  // transactions begun in this session
@@ -263,8 +273,8 @@ class Client {
   bool blocked_ = false;   // a command that must be last in its group is outstanding
   bool quitting_ = false;
   bool quit_sent_ = false;
-  bool group_error_ = false;  // a refusal since nothing was outstanding
-  std::string last_raw_;      // of the EHLO reply at hand
+  bool group_error_ = false;      // a refusal since nothing was outstanding
+  bool pipelining_lost_ = false;  // the server refused it in this session
 };
 
 }  // namespace volley::smtp

@@ -16,7 +16,7 @@ namespace volley::smtp {
 struct BodyScan {
   bool bare_cr = false, bare_lf = false, nul = false,
        long_line = false;  // long: over 998 without CRLF
-  bool dot_lines = false;  // some line starts with '.'
+  size_t dot_lines = 0;    // lines that start with '.'
   bool ends_crlf = false;  // or the body is empty
   bool eight_bit = false;
   bool canonical() const { return !(bare_cr || bare_lf || nul || long_line); }
@@ -33,13 +33,12 @@ class DotStuffer {
   explicit DotStuffer(std::string_view body, bool has_dot_lines = true);
   // The next slice, at most `max` bytes; empty at the end.
   std::string_view next(size_t max);
-  bool done() const { return pos_ == body_.size() && !dot_due_; }
+  bool done() const { return pos_ == body_.size(); }
 
  private:
   std::string_view body_;
   size_t pos_ = 0;
   size_t next_dot_ = std::string_view::npos;  // where the next '.' at a line start stands
-  bool dot_due_ = false;
   void find_dot(size_t from);
 };
 

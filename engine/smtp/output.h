@@ -25,8 +25,8 @@ using Body = std::shared_ptr<const std::string>;
 class Output {
  public:
   void append(std::string_view text);
-  // A body, dot-stuffed on its way out when `dot_lines`.
-  void append_body(Body body, bool dot_lines);
+  // A body, dot-stuffed on its way out; `dot_lines` is how many of its lines start with '.'.
+  void append_body(Body body, size_t dot_lines);
 
   // Slices from the first byte not consumed; returns how many were filled. At most about `max_bytes` in all.
   size_t gather(std::span<OutSlice> slices, size_t max_bytes);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "engine/smtp/providers.h"
 
@@ -94,7 +95,7 @@ struct Rule {
 };
 
 // In order: site rules first, then the rules for any site.
-std::span<const Rule> site_rules();
+std::vector<Rule> site_rules();
 std::span<const Rule> generic_rules();
 
 }  // namespace volley::smtp

@@ -54,7 +54,7 @@ class Server {
       kDataStart,  // (d) 354
       kDataChunk,  //     text: content, un-stuffed
       kDataEnd,    // (d) the default is 250, or 552/554 when `refused`
-      kReset,      //     RSET, or a new EHLO: what was begun is void
+      kReset,      //     RSET: what was begun is void (as it is after kEhlo)
       kNeedTls,    //     flush, then hand-shake, then tls_established()
       kClose,      //     text: why
     };
@@ -101,18 +101,19 @@ class Server {
   std::optional<Event> on_rcpt(std::string_view argument);
   std::optional<Event> on_data(std::string_view argument);
   std::optional<Event> on_starttls(std::string_view argument);
-  std::optional<Event> on_other(std::string_view verb, std::string_view argument);
-  bool parse_mail_parameters(std::string_view rest, Event& event);
-  bool parse_rcpt_parameters(std::string_view rest);
-  Event decide(Decision decision, Event event);
-  std::optional<Event> decided(int code);
-  std::optional<Event> bad(std::string_view reply);
-  Event close(std::string_view reply, std::string_view why);
-  void reply(std::string_view line);
+  std::optional<Event> on_rset();
+  std::optional<Event> on_other(std::string_view verb);
+  const char* parse_mail_parameters(std::string_view rest, Event& event) const;
+  const char* parse_rcpt_parameters(std::string_view rest) const;
+  Event decide(Decision decision, const Event& event);
+  void decided(int code);
   void accept();
+  void bad(std::string_view line);
+  void idle_command(std::string_view line);
+  void close(std::string_view line, std::string_view why);
+  void reply(std::string_view line);
   void end_transaction();
-  std::string ehlo_reply() const;
-  bool input_left() const { return !input_.empty(); }
+  void append_ehlo_reply();
   void keep_rest();
 
   const ServerOptions options_;
@@ -122,22 +123,19 @@ class Server {
   std::string kept_;
   Output out_;
   DotDecoder decoder_;
-  std::string line_;  // copy of a command line while its event is out
   std::string_view close_why_;
   TimePoint deadline_ = kNever;
-  TimePoint now_{};
   uint64_t data_size_ = 0;
   uint32_t rcpts_ = 0;
   int errors_ = 0;
   int idle_commands_ = 0;
   int long_lines_ = 0;
-  int responded_ = 0;  // code given to the decision at hand, 0 if none
   bool hello_ = false, esmtp_ = false, mail_ = false, smtputf8_ = false, tls_ = false;
   bool held_ = false;
   bool closing_ = false;   // kClose is due
   bool skipping_ = false;  // inside an over-long command line
   bool shutdown_ = false;
-  const char* refused_ = nullptr;
+  const char* refused_ = nullptr;  // the reply to content that cannot be taken
 };
 
 }  // namespace volley::smtp

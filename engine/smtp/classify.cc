@@ -1,0 +1,202 @@
+#include "engine/smtp/classify.h"
+
+#include <re2/re2.h>
+#include <re2/set.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace volley::smtp {
+namespace {
+
+constexpr int64_t kRegexMemory = 32 << 20;
+
+RE2::Options options() {
+  RE2::Options o;
+  o.set_case_sensitive(false);
+  o.set_log_errors(false);
+  o.set_max_mem(kRegexMemory);
+  return o;
+}
+
+// The rules that apply at the sites of one family, in order.
+struct Table {
+  std::vector<const Rule*> rules;
+  std::vector<std::unique_ptr<RE2>> unless;
+  std::vector<std::unique_ptr<RE2>> single;  // for the rare reply that a set gives up on
+  std::unique_ptr<RE2::Set> set;
+};
+
+// Where nothing has been said about a recipient or a message yet.
+bool before_mail(Stage stage) { return stage <= Stage::kRset || stage == Stage::kQuit; }
+
+// "(#5.1.1)", "5.7.1:" and the like, for matching only.
+std::string matchable(const Reply& reply) {
+  if (reply.enhanced) return reply.str();
+  static const RE2 kLoose(R"(^[^0-9]{0,8}\(?#?([245]\.\d{1,3}\.\d{1,3})[):,]*\s*(.*)$)");
+  std::string code, rest;
+  if (RE2::FullMatch(reply.text, kLoose, &code, &rest) && code[0] - '0' == reply.first_digit()) {
+    return std::to_string(reply.code) + ' ' + code + ' ' + rest;
+  }
+  return reply.str();
+}
+
+// "try again in 300 seconds", "in 5 minutes"; zero if it does not say.
+Duration asked_delay(const std::string& text) {
+  static const RE2 kAsked(R"((?i)(?:again|retry) (?:in|after) (\d{1,5}) ?(s|m|h))");
+  int n = 0;
+  std::string unit;
+  if (!RE2::PartialMatch(text, kAsked, &n, &unit)) return {};
+  const char u = static_cast<char>(unit[0] | 0x20);
+  const std::chrono::seconds each(u == 's' ? 1 : u == 'm' ? 60 : 3600);
+  return std::min<Duration>(n * each, std::chrono::hours(12));
+}
+
+Verdict local(Action action, Scope scope, ReplyClass cls, const char* rule) {
+  Verdict verdict;
+  verdict.action = action;
+  verdict.scope = scope;
+  verdict.cls = cls;
+  verdict.rule = rule;
+  return verdict;
+}
+
+// Without a reply that decides: lost connections, broken protocol, messages that do not fit this server.
+Verdict classify_local(const Outcome& outcome) {
+  if (outcome.kind == Outcome::Kind::kUntried) {
+    return local(Action::kRetryNow, Scope::kPath, ReplyClass::kNone, "untried");
+  }
+  if (outcome.retry_now) {
+    return local(Action::kRetryNow, Scope::kPath, ReplyClass::kProto, "again");
+  }
+  if (outcome.kind == Outcome::Kind::kInDoubt) {
+    Verdict verdict = local(Action::kDefer, Scope::kPath, ReplyClass::kSys, "doubt");
+    verdict.retry_after = std::chrono::minutes(30);
+    return verdict;
+  }
+  if (outcome.kind == Outcome::Kind::kFailed) {
+    const bool size = outcome.local == EnhancedCode{5, 3, 4};
+    const bool rcpt = outcome.local == EnhancedCode{5, 1, 3};
+    return local(Action::kBounce, rcpt ? Scope::kRecipient : Scope::kMessage,
+                 size   ? ReplyClass::kSize
+                 : rcpt ? ReplyClass::kInv
+                        : ReplyClass::kPol,
+                 "unfit");
+  }
+  const bool tls = outcome.stage == Stage::kStartTls || outcome.stage == Stage::kTls;
+  const bool protocol = outcome.local && outcome.local->subject == 5;
+  return local(Action::kDefer, Scope::kPath,
+               tls        ? ReplyClass::kTls
+               : protocol ? ReplyClass::kProto
+                          : ReplyClass::kSys,
+               "local");
+}
+
+// A bounce where no recipient or message can be meant is a condition of the path.
+void keep_the_mail(Verdict& verdict, Stage stage) {
+  if (stage == Stage::kMail) {
+    if (verdict.scope == Scope::kRecipient) {  // the only address named so far is the sender's
+      verdict.scope = Scope::kSender;
+      verdict.cls = ReplyClass::kSnd;
+      verdict.effect.suppress_after = 0;
+      return;
+    }
+    const bool about_it = verdict.cls == ReplyClass::kSize || verdict.cls == ReplyClass::kSnd ||
+                          verdict.cls == ReplyClass::kAuth || verdict.cls == ReplyClass::kSpam;
+    if (about_it) return;
+  } else if (!before_mail(stage)) {
+    return;
+  }
+  verdict.action = Action::kDefer;
+  verdict.scope = Scope::kPath;
+  verdict.effect.action = Action::kDefer;
+  verdict.effect.suppress_after = 0;
+  verdict.effect.flags = static_cast<uint16_t>(verdict.effect.flags & ~Effect::kBounceSecond);
+}
+
+}  // namespace
+
+struct Classifier::Impl {
+  std::vector<Rule> site;
+  std::array<Table, static_cast<size_t>(Family::kCount)> tables;
+
+  void add(Table& table, const Rule& rule) const {
+    std::string error;
+    table.rules.push_back(&rule);
+    table.unless.push_back(rule.unless ? std::make_unique<RE2>(rule.unless, options()) : nullptr);
+    table.single.push_back(std::make_unique<RE2>(rule.pattern, options()));
+    table.set->Add(rule.pattern, &error);
+  }
+
+  static const Rule* match(const Table& table, const std::string& text) {
+    std::vector<int> hits;
+    RE2::Set::ErrorInfo info{};
+    if (!table.set->Match(text, &hits, &info) && info.kind != RE2::Set::kNoError) {
+      hits.clear();
+      for (size_t i = 0; i < table.single.size(); ++i) {
+        if (RE2::PartialMatch(text, *table.single[i])) hits.push_back(static_cast<int>(i));
+      }
+    }
+    std::sort(hits.begin(), hits.end());
+    for (const int hit : hits) {
+      const auto i = static_cast<size_t>(hit);
+      if (!table.unless[i] || !RE2::PartialMatch(text, *table.unless[i])) return table.rules[i];
+    }
+    return nullptr;
+  }
+};
+
+Classifier::Classifier() : impl_(std::make_unique<Impl>()) {
+  impl_->site = site_rules();
+  for (size_t f = 0; f < impl_->tables.size(); ++f) {
+    Table& table = impl_->tables[f];
+    table.set = std::make_unique<RE2::Set>(options(), RE2::UNANCHORED);
+    for (const Rule& rule : impl_->site) {
+      if (rule.families == 0 || (rule.families & (1u << f))) impl_->add(table, rule);
+    }
+    for (const Rule& rule : generic_rules()) impl_->add(table, rule);
+    table.set->Compile();
+  }
+}
+
+Classifier::~Classifier() = default;
+
+Verdict Classifier::classify(const Outcome& outcome, std::string_view provider) const {
+  using Kind = Outcome::Kind;
+  const bool replied = outcome.reply.code >= 400 && outcome.reply.code < 600;
+  if (!replied || outcome.kind == Kind::kUntried || outcome.kind == Kind::kInDoubt) {
+    return classify_local(outcome);
+  }
+  if (outcome.local && outcome.kind == Kind::kRetry) return classify_local(outcome);
+  Verdict verdict = classify(outcome.reply, outcome.stage, provider);
+  if (outcome.kind == Kind::kRetry && verdict.bounce()) verdict.action = Action::kDefer;
+  // The core saw that only the connection or its command was at fault; what the reply says about the path stays.
+  const bool path_quiet = verdict.pause_path == Duration{} && verdict.cls != ReplyClass::kRate &&
+                          verdict.cls != ReplyClass::kRep;
+  if (outcome.retry_now && path_quiet) verdict.action = Action::kRetryNow;
+  return verdict;
+}
+
+Verdict Classifier::classify(const Reply& reply, Stage stage, std::string_view provider) const {
+  const auto family = static_cast<size_t>(family_of(provider));
+  const Rule* rule = Impl::match(impl_->tables[family], matchable(reply));
+  if (!rule) return local(Action::kDefer, Scope::kPath, ReplyClass::kProto, "none");
+  Verdict verdict;
+  verdict.effect = reply.first_digit() == 5 ? rule->hard : rule->soft;
+  verdict.action = verdict.effect.action;
+  verdict.scope = rule->scope;
+  verdict.cls = rule->cls;
+  verdict.rule = rule->id;
+  if (verdict.bounce() || verdict.has(Effect::kBounceSecond)) keep_the_mail(verdict, stage);
+  verdict.retry_after = std::chrono::minutes(verdict.effect.retry_minutes);
+  verdict.pause_path = std::chrono::minutes(verdict.effect.pause_minutes);
+  if (reply.first_digit() == 4) {
+    verdict.retry_after = std::max(verdict.retry_after, asked_delay(reply.text));
+  }
+  return verdict;
+}
+
+}  // namespace volley::smtp

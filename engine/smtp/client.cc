@@ -1,0 +1,458 @@
+#include "engine/smtp/client.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace volley::smtp {
+namespace {
+
+constexpr EnhancedCode kLost{4, 4, 2};
+constexpr EnhancedCode kProtocolCode{4, 5, 0};
+constexpr EnhancedCode kTlsCode{4, 7, 0};
+
+// Two replies run into one line, as some servers do when they flush: a sign that one will be missing.
+bool looks_merged(const Reply& reply) {
+  return reply.text.find(" 250 ") != std::string::npos ||
+         reply.text.find(" 354 ") != std::string::npos;
+}
+
+}  // namespace
+
+const char* to_string(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kQuit:
+      return "quit";
+    case CloseReason::kRefused:
+      return "refused";
+    case CloseReason::kServerClosing:
+      return "server_closing";
+    case CloseReason::kPeerClosed:
+      return "peer_closed";
+    case CloseReason::kTimeout:
+      return "timeout";
+    case CloseReason::kDesync:
+      return "desync";
+    case CloseReason::kProtocol:
+      return "protocol";
+    case CloseReason::kTls:
+      return "tls";
+    case CloseReason::kLoop:
+      return "loop";
+  }
+  return "?";
+}
+
+Client::Client(ClientOptions options)
+    : options_(std::move(options)), rset_between_(options_.rset_between) {
+  tls_ = options_.tls == TlsMode::kImplicit;
+  no_parameters_ = !options_.mail_parameters;
+}
+
+Client::~Client() = default;
+
+void Client::start(TimePoint now) {
+  assert(state_ == State::kNew);
+  state_ = State::kHandshake;
+  push(Verb::kGreeting);
+  rearm(now);
+}
+
+bool Client::pipelining() const {
+  return options_.pipelining && caps_.pipelining && !caps_.overflow && !(quirks_ & kNoPipelining);
+}
+
+bool Client::can_submit() const {
+  const size_t depth = pipelining() && options_.cross_message ? 2 : 1;
+  return state_ == State::kReady && !quitting_ && txns_.size() < depth;
+}
+
+void Client::submit(Transaction transaction, TimePoint now) {
+  assert(can_submit());
+  assert(!transaction.rcpts.empty() && transaction.body);
+  Txn& txn = txns_.emplace_back();
+  txn.what = std::move(transaction);
+  txn.scan = scan_body(*txn.what.body);
+  pump();
+  rearm(now);
+}
+
+void Client::quit(TimePoint now) {
+  if (state_ == State::kClosed || quitting_) return;
+  quitting_ = true;
+  if (state_ == State::kReady) {
+    pump();
+  } else {
+    Outcome outcome;
+    outcome.stage = stage_now();
+    close(CloseReason::kQuit, std::move(outcome), false);
+  }
+  rearm(now);
+}
+
+std::optional<ClientEvent> Client::next_event() {
+  if (events_.empty()) return {};
+  ClientEvent event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+size_t Client::gather(std::span<OutSlice> slices, size_t max_bytes) {
+  return out_.gather(slices, max_bytes);
+}
+
+void Client::consume(size_t bytes, TimePoint now) {
+  out_.consume(bytes);
+  progress_ = now;
+  rearm(now);
+}
+
+void Client::feed(std::string_view bytes, TimePoint now) {
+  if (state_ == State::kClosed || bytes.empty()) return;
+  assert(state_ != State::kNew);
+  if (state_ == State::kTlsHandshake) {
+    // Plain text after our STARTTLS was accepted: somebody injects replies (CVE-2021-38371).
+    close(CloseReason::kTls,
+          {Outcome::Kind::kRetry, Stage::kStartTls, {}, "plain text after STARTTLS", kTlsCode},
+          false);
+    return;
+  }
+  feed_bytes(bytes, now);
+  if (state_ != State::kClosed) {
+    release_held(false);
+    pump();
+  }
+  rearm(now);
+}
+
+void Client::feed_bytes(std::string_view bytes, TimePoint now) {
+  while (!bytes.empty() && state_ != State::kClosed) {
+    const bool early_dot = !fifo_.empty() && fifo_.front().verb == Verb::kDot;
+    const bool solicited = !fifo_.empty() && out_.handed() >= fifo_.front().end;
+    if (!solicited && !early_dot && unsolicited(bytes)) return;
+    const bool handshake = state_ != State::kReady;
+    size_t used = 0;
+    const auto progress = parser_.parse(bytes, used);
+    bytes.remove_prefix(used);
+    if (progress == ReplyParser::Progress::kNeedMore) return;
+    if (progress == ReplyParser::Progress::kBad) {
+      if (handshake) {
+        protocol_error(stage_now(), parser_.error());
+      } else {
+        desync(stage_now(), {}, parser_.error());
+      }
+      return;
+    }
+    Reply reply = parser_.take();
+    if (!solicited && !early_dot) {
+      if (reply.code == 421) {
+        Outcome outcome{Outcome::Kind::kRetry, Stage::kIdle, std::move(reply), {}, {}};
+        close(CloseReason::kServerClosing, std::move(outcome), false);
+      } else {
+        desync(stage_now(), std::move(reply), "a reply to no command");
+      }
+      return;
+    }
+    on_reply(std::move(reply), bytes, now);
+  }
+}
+
+// With nothing outstanding only a 421 may come. True when the session was closed because of it.
+bool Client::unsolicited(std::string_view bytes) {
+  static constexpr std::string_view kClosing = "421";
+  const std::string_view held = parser_.held_line();
+  std::string start(held.substr(0, kClosing.size()));
+  start.append(bytes.substr(0, kClosing.size() - start.size()));
+  if (kClosing.starts_with(start)) return false;
+  desync(stage_now(), {}, "bytes when nothing was asked");
+  return true;
+}
+
+void Client::on_reply(Reply reply, std::string_view rest, TimePoint now) {
+  const Pending entry = fifo_.front();
+  fifo_.pop_front();
+  head_armed_ = false;
+  body_limit_ = kNever;
+  const bool conflict = reply.conflict && entry.verb != Verb::kEhlo;
+  group_error_ = !fifo_.empty() && (group_error_ || reply.code >= 400 || looks_merged(reply));
+  if (entry.verb == Verb::kData || entry.verb == Verb::kNoop) blocked_ = false;
+  if (reply.code == 421 && entry.verb != Verb::kQuit) {
+    const bool early = entry.verb == Verb::kDot && out_.handed() < entry.end;
+    const Stage stage = early ? Stage::kBody : stage_of(entry.verb);
+    Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), {}, {}};
+    // Often sent while we were idle, and read only now: then it says nothing about the message.
+    const bool opening = entry.verb == Verb::kMail || entry.verb == Verb::kRset;
+    outcome.retry_now = opening && begun_ > 1;
+    if (find(entry.txn)) finish(entry.txn, outcome);
+    outcome.retry_now = false;
+    close(CloseReason::kServerClosing, std::move(outcome), false);
+    return;
+  }
+  const std::string text = conflict ? reply.str() : std::string();
+  dispatch(entry, std::move(reply), rest, now);
+  if (conflict && state_ != State::kClosed) {
+    protocol_error(stage_of(entry.verb), "reply lines with contradicting codes: " + text);
+  }
+}
+
+void Client::dispatch(const Pending& entry, Reply reply, std::string_view rest, TimePoint now) {
+  const int digit = reply.first_digit();
+  const bool impossible = entry.verb == Verb::kData ? digit == 2 : digit == 3;
+  if (impossible && state_ == State::kReady) {
+    // Its transaction is looked at by close(): put the slot's owner back where it stands.
+    return desync(stage_of(entry.verb), std::move(reply), "a reply that does not fit its command");
+  }
+  if (pipelining_refused(entry, reply)) return;
+  Txn* txn = find(entry.txn);
+  switch (entry.verb) {
+    case Verb::kGreeting:
+      return on_greeting(std::move(reply));
+    case Verb::kEhlo:
+      return on_ehlo(std::move(reply));
+    case Verb::kHelo:
+      return on_helo(std::move(reply));
+    case Verb::kStartTls:
+      return on_starttls(std::move(reply), rest, now);
+    case Verb::kRset:
+      return on_rset(std::move(reply));
+    case Verb::kMail:
+      return on_mail(*txn, std::move(reply));
+    case Verb::kRcpt:
+      return on_rcpt(*txn, entry.rcpt, std::move(reply));
+    case Verb::kData:
+      return on_data(*txn, std::move(reply));
+    case Verb::kDot:
+      return on_dot(*txn, std::move(reply));
+    case Verb::kLoneDot:
+      return;  // nobody was to get it
+    case Verb::kNoop:
+      return release_held(true);
+    case Verb::kQuit:
+      release_held(true);
+      return close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, false);
+  }
+}
+
+void Client::push(Verb verb, TxnId txn, uint32_t rcpt) {
+  fifo_.push_back({verb, txn, rcpt, out_.appended()});
+}
+
+Stage Client::stage_of(Verb verb) {
+  switch (verb) {
+    case Verb::kGreeting:
+      return Stage::kGreeting;
+    case Verb::kEhlo:
+      return Stage::kEhlo;
+    case Verb::kHelo:
+      return Stage::kHelo;
+    case Verb::kStartTls:
+      return Stage::kStartTls;
+    case Verb::kRset:
+      return Stage::kRset;
+    case Verb::kMail:
+      return Stage::kMail;
+    case Verb::kRcpt:
+      return Stage::kRcpt;
+    case Verb::kData:
+      return Stage::kData;
+    case Verb::kDot:
+      return Stage::kEndOfData;
+    case Verb::kLoneDot:
+    case Verb::kNoop:
+      return Stage::kIdle;
+    case Verb::kQuit:
+      return Stage::kQuit;
+  }
+  return Stage::kIdle;
+}
+
+Stage Client::stage_now() const {
+  if (state_ == State::kNew) return Stage::kConnect;
+  if (state_ == State::kTlsHandshake) return Stage::kTls;
+  if (fifo_.empty()) return Stage::kIdle;
+  const Pending& head = fifo_.front();
+  if (head.verb == Verb::kDot && out_.handed() < head.end) return Stage::kBody;
+  return stage_of(head.verb);
+}
+
+Duration Client::timeout_of(Verb verb) const {
+  const Timeouts& t = options_.timeouts;
+  switch (verb) {
+    case Verb::kGreeting:
+      return t.greeting;
+    case Verb::kEhlo:
+    case Verb::kHelo:
+      return t.ehlo;
+    case Verb::kStartTls:
+      return t.starttls;
+    case Verb::kRset:
+    case Verb::kNoop:
+      return t.rset;
+    case Verb::kMail:
+      return t.mail;
+    case Verb::kRcpt:
+      return t.rcpt;
+    case Verb::kData:
+      return t.data;
+    case Verb::kDot:
+    case Verb::kLoneDot:
+      return t.end_of_data;
+    case Verb::kQuit:
+      return t.quit;
+  }
+  return t.mail;
+}
+
+// One deadline: for the oldest outstanding reply, or for the writing that stands before it.
+void Client::rearm(TimePoint now) {
+  if (state_ == State::kTlsHandshake) return;  // set when it began
+  if (out_.empty()) {
+    writing_ = false;
+  } else if (!writing_) {
+    writing_ = true;
+    progress_ = now;
+  }
+  if (state_ == State::kClosed || fifo_.empty()) {
+    deadline_ = kNever;
+    return;
+  }
+  const Pending& head = fifo_.front();
+  if (out_.consumed() >= head.end) {
+    if (!head_armed_) head_since_ = now;
+    head_armed_ = true;
+    deadline_ = head_since_ + timeout_of(head.verb);
+    return;
+  }
+  if (head.verb != Verb::kDot) {
+    deadline_ = progress_ + timeout_of(head.verb);
+    return;
+  }
+  if (body_limit_ == kNever) {
+    const uint64_t left = head.end - out_.consumed();
+    const uint64_t seconds = left / std::max<uint64_t>(options_.min_body_rate, 1);
+    body_limit_ = now + options_.timeouts.block + std::chrono::seconds(seconds);
+  }
+  deadline_ = std::min(progress_ + options_.timeouts.block, body_limit_);
+}
+
+void Client::timeout(TimePoint now) {
+  if (state_ == State::kClosed || now < deadline_) return;
+  const Stage stage = stage_now();
+  if (state_ == State::kTlsHandshake) {
+    tls_failed("timeout", now);
+    return;
+  }
+  if (quit_sent_) {
+    close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, false);
+    return;
+  }
+  // A reply that never comes after a refusal in the same group: the server dropped what was pipelined.
+  if (group_error_ && pipelining()) quirks_ |= kNoPipelining;
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kRetry;
+  outcome.stage = stage;
+  outcome.error = std::string("timeout at ") + to_string(stage);
+  outcome.local = kLost;
+  close(CloseReason::kTimeout, std::move(outcome), false);
+}
+
+void Client::eof(TimePoint, std::string_view why) {
+  if (state_ == State::kClosed) return;
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kRetry;
+  outcome.stage = stage_now();
+  outcome.error = why.empty() ? "connection closed" : std::string(why);
+  outcome.local = kLost;
+  if (quit_sent_) return close(CloseReason::kQuit, std::move(outcome), false);
+  const bool hello = outcome.stage == Stage::kEhlo;
+  if (tls_ && options_.tls == TlsMode::kOpportunistic && hello) {
+    quirks_ |= kNoTls;
+  } else if (hello && !tls_) {
+    quirks_ |= kHeloOnly;
+  }
+  const bool in_tls = state_ == State::kTlsHandshake;
+  if (in_tls && options_.tls == TlsMode::kOpportunistic) quirks_ |= kNoTls;
+  close(in_tls ? CloseReason::kTls : CloseReason::kPeerClosed, std::move(outcome), false);
+}
+
+void Client::desync(Stage stage, Reply reply, std::string why) {
+  if (state_ == State::kReady || stage == Stage::kGreeting || stage == Stage::kEhlo) {
+    quirks_ |= kNoPipelining;
+  }
+  Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), std::move(why), kProtocolCode};
+  close(CloseReason::kDesync, std::move(outcome), false);
+}
+
+void Client::protocol_error(Stage stage, std::string why) {
+  Outcome outcome{Outcome::Kind::kRetry, stage, {}, std::move(why), kProtocolCode};
+  close(CloseReason::kProtocol, std::move(outcome), false);
+}
+
+void Client::close(CloseReason reason, Outcome outcome, bool send_quit) {
+  if (state_ == State::kClosed) return;
+  if (reason == CloseReason::kDesync) {
+    for (Held& held : held_) doubt(held, outcome);
+  }
+  release_held(true);
+  while (!txns_.empty()) {
+    end_on_close(txns_.front(), reason, outcome);
+    release_held(true);
+  }
+  if (send_quit && out_.empty()) {
+    out_.append("QUIT\r\n");
+  } else {
+    out_.freeze();
+  }
+  state_ = State::kClosed;
+  fifo_.clear();
+  deadline_ = kNever;
+  if (outcome.kind == Outcome::Kind::kUntried) outcome.kind = Outcome::Kind::kRetry;
+  events_.emplace_back(Closed{reason, std::move(outcome), delivered_});
+}
+
+// The replies that decided this can no longer be trusted.
+void Client::doubt(Held& held, const Outcome& cause) {
+  Outcome& outcome = held.result.outcome;
+  if (outcome.kind == Outcome::Kind::kDelivered) --delivered_;
+  const Stage stage = held.dot_sent ? Stage::kEndOfData : outcome.stage;
+  outcome = cause;
+  outcome.kind = held.dot_sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
+  outcome.stage = stage;
+  held.refusals.clear();
+}
+
+void Client::end_on_close(Txn& txn, CloseReason reason, const Outcome& cause) {
+  const bool desynced = reason == CloseReason::kDesync;
+  if (!txn.begun || out_.handed() <= txn.begin) {
+    Outcome untried = cause;
+    untried.kind = Outcome::Kind::kUntried;
+    return finish(txn.what.id, std::move(untried));
+  }
+  Outcome outcome = cause;
+  outcome.kind = Outcome::Kind::kRetry;
+  if (txn.step == Step::kSent) {
+    const bool sent = out_.handed() >= txn.dot_end;
+    outcome.kind = sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
+    outcome.stage = sent ? Stage::kEndOfData : Stage::kBody;
+  } else if (desynced) {
+    txn.refusal.reset();
+    txn.refused.clear();
+  } else if (txn.refusal) {
+    outcome = *txn.refusal;
+  } else if (txn.refused.size() == txn.what.rcpts.size()) {
+    outcome = txn.refused.back().second;
+  } else {
+    // Closed between messages: the receiver had enough of this connection, not of this message.
+    const bool between = !txn.mail_ok && begun_ > 1 &&
+                         (reason == CloseReason::kPeerClosed || reason == CloseReason::kRefused ||
+                          reason == CloseReason::kServerClosing);
+    outcome.retry_now = between;
+  }
+  if (outcome.kind == Outcome::Kind::kRetry && !outcome.reply.code && options_.pipelining &&
+      pipelining_lost_) {
+    outcome.retry_now = true;
+  }
+  finish(txn.what.id, std::move(outcome));
+}
+
+}  // namespace volley::smtp

@@ -1,0 +1,317 @@
+#include "engine/smtp/server.h"
+
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace volley::smtp {
+namespace {
+
+constexpr size_t kLineMax = 2048;
+constexpr uint64_t kOverrun = 1 << 20;  // read beyond max_size before giving up
+constexpr std::string_view kSync = "554 5.5.0 Error: SMTP protocol synchronization";
+
+}  // namespace
+
+Server::Server(ServerOptions options) : options_(std::move(options)) {}
+
+void Server::start(TimePoint now) {
+  assert(state_ == State::kNew);
+  state_ = State::kGreeting;
+  deadline_ = now + options_.idle;
+}
+
+void Server::feed(std::string_view bytes, TimePoint now) {
+  if (state_ == State::kClosed || closing_ || bytes.empty()) return;
+  deadline_ = now + options_.idle;
+  if (out_.handed() == 0) return close(kSync, "talked before the greeting");
+  if (state_ == State::kTlsHandshake) return close({}, "plain text during the TLS handshake");
+  if (input_.empty()) {
+    input_ = bytes;
+    return;
+  }
+  keep_rest();
+  kept_.append(bytes);
+  input_ = kept_;
+}
+
+// What was fed belongs to the caller: what is not read yet has to be copied.
+void Server::keep_rest() {
+  if (input_.empty()) {
+    kept_.clear();
+    return;
+  }
+  const bool ours = !kept_.empty() && input_.data() >= kept_.data() &&
+                    input_.data() + input_.size() <= kept_.data() + kept_.size();
+  if (ours) {
+    kept_.erase(0, static_cast<size_t>(input_.data() - kept_.data()));
+  } else {
+    kept_.assign(input_);
+  }
+  input_ = kept_;
+}
+
+std::optional<Server::Event> Server::next_event() {
+  if (decision_ != Decision::kNone) {
+    if (held_ && !closing_) {
+      keep_rest();
+      return {};
+    }
+    if (!closing_) accept();
+  }
+  while (state_ != State::kClosed) {
+    if (closing_) {
+      state_ = State::kClosed;
+      deadline_ = kNever;
+      Event event;
+      event.type = Event::Type::kClose;
+      event.text = close_why_;
+      return event;
+    }
+    if (state_ == State::kGreeting) {
+      Event event;
+      event.type = Event::Type::kConnected;
+      return decide(Decision::kConnected, event);
+    }
+    if (shutdown_ && state_ == State::kCommand && !mail_) {
+      close("421 4.3.2 Service shutting down", "shutdown");
+      continue;
+    }
+    if (state_ == State::kTlsHandshake || input_.empty()) break;
+    const uint64_t before = out_.appended();
+    const size_t left = input_.size();
+    if (auto event = step()) return event;
+    if (input_.size() == left && out_.appended() == before && !closing_) break;
+  }
+  keep_rest();
+  return {};
+}
+
+std::optional<Server::Event> Server::step() {
+  return state_ == State::kData ? read_data() : read_command();
+}
+
+std::optional<Server::Event> Server::read_command() {
+  const void* lf = std::memchr(input_.data(), '\n', input_.size());
+  if (!lf) {
+    if (static_cast<unsigned char>(input_[0]) == 0x16 && !hello_) {
+      close({}, "TLS where SMTP was expected");
+    } else if (skipping_ || input_.size() > kLineMax) {
+      skipping_ = true;
+      input_ = {};
+    }
+    return {};
+  }
+  const auto length = static_cast<size_t>(static_cast<const char*>(lf) - input_.data());
+  std::string_view line = input_.substr(0, length);
+  input_.remove_prefix(length + 1);
+  if (skipping_ || length > kLineMax) {
+    skipping_ = false;
+    if (++long_lines_ > 1) {
+      close("421 4.7.0 Error: line too long again", "line too long");
+    } else {
+      bad("500 5.5.2 Error: line too long");
+    }
+    return {};
+  }
+  if (line.empty() || line.back() != '\r') {
+    bad("500 5.5.2 Error: bare line feed");
+    return {};
+  }
+  line.remove_suffix(1);
+  return on_line(line);
+}
+
+std::optional<Server::Event> Server::read_data() {
+  size_t used = 0;
+  std::string_view content;
+  const DotDecoder::Step step = decoder_.feed(input_, used, content);
+  input_.remove_prefix(used);
+  if (step == DotDecoder::Step::kNeedMore) return {};
+  Event event;
+  if (step == DotDecoder::Step::kContent) {
+    data_size_ += content.size();
+    if (options_.max_size > 0 && data_size_ > options_.max_size) {
+      refused_ = "552 5.3.4 Message too big";
+      if (data_size_ > options_.max_size + options_.max_size / 4 + kOverrun) {
+        close("421 4.7.0 Error: far too much data", "far too much data");
+      }
+      return {};
+    }
+    event.type = Event::Type::kDataChunk;
+    event.text = content;
+    return event;
+  }
+  if (!options_.pipelining && !input_.empty()) {
+    close("500 5.5.0 Error: pipelining not supported", "pipelining");
+    return {};
+  }
+  if (!refused_ && decoder_.nul()) refused_ = "554 5.6.0 Error: NUL in the content";
+  if (!refused_ && options_.refuse_bare_newline && decoder_.bare_newline()) {
+    refused_ = "554 5.6.11 Error: bare carriage return or line feed in the content";
+  }
+  event.type = Event::Type::kDataEnd;
+  event.refused = refused_;
+  return decide(Decision::kDataEnd, event);
+}
+
+Server::Event Server::decide(Decision decision, const Event& event) {
+  decision_ = decision;
+  held_ = false;
+  return event;
+}
+
+void Server::hold() {
+  assert(decision_ != Decision::kNone);
+  held_ = true;
+}
+
+void Server::accept() {
+  switch (decision_) {
+    case Decision::kNone:
+      return;
+    case Decision::kConnected:
+      out_.append("220 ");
+      out_.append(options_.name);
+      reply(" ESMTP");
+      return decided(220);
+    case Decision::kEhlo:
+      append_ehlo_reply();
+      return decided(250);
+    case Decision::kMail:
+      reply("250 2.1.0 Ok");
+      return decided(250);
+    case Decision::kRcpt:
+      reply("250 2.1.5 Ok");
+      return decided(250);
+    case Decision::kDataStart:
+      if (!input_.empty()) return close(kSync, "data before the 354");
+      reply("354 End data with <CR><LF>.<CR><LF>");
+      return decided(354);
+    case Decision::kDataEnd:
+      reply(refused_ ? refused_ : "250 2.0.0 Ok");
+      return decided(250);
+  }
+}
+
+void Server::respond(int code, std::string_view enhanced, std::string_view text) {
+  if (state_ == State::kClosed || closing_) return;
+  assert(decision_ != Decision::kNone && code >= 200 && code < 600);
+  assert(text.find_first_of("\r\n") == std::string_view::npos);
+  if (decision_ == Decision::kEhlo && code == 250) return accept();
+  if (decision_ == Decision::kDataStart && code == 354 && !input_.empty()) return accept();
+  std::string line = std::to_string(code);
+  if (!enhanced.empty()) line.append(" ").append(enhanced);
+  if (!text.empty()) line.append(" ").append(text);
+  reply(line);
+  decided(code);
+}
+
+// The reply is out: its effects.
+void Server::decided(int code) {
+  const Decision decision = std::exchange(decision_, Decision::kNone);
+  held_ = false;
+  if (code == 421) {
+    closing_ = true;
+    close_why_ = "421";
+    return;
+  }
+  const bool ok = code / 100 == 2;
+  switch (decision) {
+    case Decision::kNone:
+      break;
+    case Decision::kConnected:
+      state_ = State::kCommand;
+      if (!ok) {
+        closing_ = true;
+        close_why_ = "refused at the greeting";
+      }
+      break;
+    case Decision::kEhlo:
+      if (ok) hello_ = true;
+      break;
+    case Decision::kMail:
+      mail_ = ok;
+      break;
+    case Decision::kRcpt:
+      if (ok) ++rcpts_;
+      break;
+    case Decision::kDataStart:
+      if (code / 100 != 3) break;
+      state_ = State::kData;
+      decoder_.reset();
+      data_size_ = 0;
+      refused_ = nullptr;
+      break;
+    case Decision::kDataEnd:
+      state_ = State::kCommand;
+      idle_commands_ = 0;
+      end_transaction();
+      break;
+  }
+}
+
+void Server::end_transaction() {
+  mail_ = smtputf8_ = false;
+  rcpts_ = 0;
+}
+
+void Server::reply(std::string_view line) {
+  out_.append(line);
+  out_.append("\r\n");
+}
+
+// A refusal that counts: too many of them end the session.
+void Server::bad(std::string_view line) {
+  if (++errors_ > options_.max_errors) {
+    close("421 4.7.0 Error: too many errors", "too many errors");
+  } else {
+    reply(line);
+  }
+}
+
+void Server::idle_command(std::string_view line) {
+  if (++idle_commands_ > options_.max_idle_commands) {
+    close("421 4.7.0 Error: too many commands without a message", "too many idle commands");
+  } else {
+    reply(line);
+  }
+}
+
+void Server::close(std::string_view line, std::string_view why) {
+  if (closing_ || state_ == State::kClosed) return;
+  if (!line.empty()) reply(line);
+  closing_ = true;
+  decision_ = Decision::kNone;
+  held_ = false;
+  close_why_ = why;
+  input_ = {};
+}
+
+void Server::tls_established(TimePoint now) {
+  assert(state_ == State::kTlsHandshake || state_ == State::kClosed);
+  if (state_ == State::kClosed) return;
+  state_ = State::kCommand;
+  tls_ = true;
+  hello_ = esmtp_ = false;
+  end_transaction();
+  deadline_ = now + options_.idle;
+}
+
+void Server::eof() { close({}, "connection closed"); }
+
+void Server::timeout(TimePoint now) {
+  if (state_ == State::kClosed || now < deadline_) return;
+  const bool quiet = state_ == State::kTlsHandshake;
+  close(quiet ? std::string_view() : "421 4.4.2 Error: timeout exceeded", "timeout");
+}
+
+void Server::shutdown() { shutdown_ = true; }
+
+size_t Server::gather(std::span<OutSlice> slices, size_t max_bytes) {
+  return out_.gather(slices, max_bytes);
+}
+
+void Server::consume(size_t bytes) { out_.consume(bytes); }
+
+}  // namespace volley::smtp
