@@ -147,8 +147,8 @@ TEST(EncodedWords, StayShortAndWhole) {
 
 TEST(EncodedWords, InvalidBytesBecomeReplacementCharacters) {
   std::string out;
-  append_encoded_words("a\xFF", 0, out);
-  EXPECT_EQ(out, "=?UTF-8?Q?a=EF=BF=BD?=");
+  append_encoded_words("a plain start\xFF", 0, out);
+  EXPECT_EQ(out, "=?UTF-8?Q?a_plain_start=EF=BF=BD?=");
 }
 
 TEST(Parameters, QuotedOrContinued) {

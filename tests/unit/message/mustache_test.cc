@@ -107,7 +107,7 @@ TEST(Row, LineEndsOfValuesBecomeCrlf) {
 }
 
 TEST(Row, HeadersCannotBeInjected) {
-  const std::string evil = std::string("x\r\nBcc: e@example.org\0y", 22);
+  const std::string evil = std::string("x\r\nBcc: e@example.org\0y", 23);
   EXPECT_EQ(row("{{first_name}}", evil, Escape::kHeader), "x  Bcc: e@example.org y");
   EXPECT_EQ(row("{{{first_name}}}", "a\nb", Escape::kHeader), "a b");
 }

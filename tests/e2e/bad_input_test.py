@@ -1,0 +1,158 @@
+"""Each kind of bad input: one clear line that names file, line and remedy; the right exit code; nothing half-queued."""
+
+import unittest
+
+from harness import *
+
+
+class BadInput(unittest.TestCase):
+    def setUp(self):
+        self._stack = contextlib.ExitStack()
+        self.where = self._stack.enter_context(workdir())
+        self.addCleanup(self._stack.close)
+
+    def refused(self, code, *wanted, edit=None, arguments=(), rows=20, campaign=None):
+        path = campaign or write_campaign(self.where, rows)
+        if edit:
+            edit(path)
+        # Nothing may be delivered: the route leads nowhere.
+        result = volley("send", path, "--data", self.where / "data", "--route", "*=127.0.0.1:1", *arguments, check=code)
+        lines = [l for l in result.stderr.splitlines() if l.startswith("volley: ")]
+        self.assertEqual(len(lines), 1, result.stderr)
+        for text in wanted:
+            self.assertIn(text, lines[0])
+        if (self.where / "data").exists():
+            listed = volley("campaign", "list", "--data", self.where / "data", "--json", check=0)
+            self.assertEqual(listed.stdout, "")
+        return lines[0]
+
+    def replace(self, old, new):
+        return lambda path: path.write_text(path.read_text().replace(old, new))
+
+    def test_missing_campaign_file(self):
+        self.refused(66, "none.toml", campaign=self.where / "none.toml")
+
+    def test_bad_toml(self):
+        self.refused(65, "campaign.toml:2", edit=self.replace('from = "', 'from = '))
+
+    def test_unknown_key(self):
+        self.refused(65, "campaign.toml:1", "colour", edit=lambda p: p.write_text('colour = "red"\n' + p.read_text()))
+
+    def test_missing_list(self):
+        self.refused(66, "nowhere.csv", edit=self.replace("list.csv", "nowhere.csv"))
+
+    def test_missing_body(self):
+        self.refused(66, "absent.txt", edit=self.replace("body.txt", "absent.txt"))
+
+    def test_no_email_column(self):
+        def edit(_):
+            (self.where / "list.csv").write_text("mail,first_name,city\na@example.net,A,B\n")
+        self.refused(65, "list.csv", "email", edit=edit)
+
+    def test_variable_that_is_no_column(self):
+        def edit(_):
+            (self.where / "body.txt").write_text("Hello\n\n{{firstname}}\n")
+        self.refused(65, "body.txt:3", "firstname", edit=edit)
+
+    def test_unterminated_quote(self):
+        def edit(_):
+            with open(self.where / "list.csv", "a") as f:
+                f.write('x@example.net,"never closed,Paris\n' + "y@example.net,Y,Paris\n" * 5)
+        self.refused(65, "list.csv:22", "quote", edit=edit)
+
+    def test_too_many_invalid(self):
+        def edit(_):
+            with open(self.where / "list.csv", "a") as f:
+                f.write("nonsense,A,B\n" * 5)
+        self.refused(65, "list.csv", "%", edit=edit)
+
+    def test_attachment_too_large(self):
+        def edit(path):
+            with open(self.where / "big.bin", "wb") as f:
+                f.truncate(51 * 1000 * 1000)
+            path.write_text(path.read_text().replace('recipients =', 'attachments = ["big.bin"]\nrecipients ='))
+        self.refused(65, "big.bin", edit=edit)
+
+    def test_header_injection_in_campaign(self):
+        self.refused(65, "campaign.toml", edit=self.replace('text_file', 'headers = {"X-A" = "b\\r\\nBcc: c@example.net"}\ntext_file'))
+
+    def test_bad_from(self):
+        self.refused(65, "campaign.toml", "from", edit=self.replace("news@example.com", "news"))
+
+    def test_bad_route(self):
+        path = write_campaign(self.where, 5)
+        result = volley("send", path, "--data", self.where / "data", "--route", "example.com", check=64)
+        self.assertIn("example.com", result.stderr)
+
+    def test_usage(self):
+        volley("send", check=64)
+        volley("frobnicate", check=64)
+
+    def test_direct_needs_hostname_and_key(self):
+        path = write_campaign(self.where, 5)
+        (self.where / "volley.toml").write_text("")
+        result = volley("send", path, "-c", self.where / "volley.toml", "--data", self.where / "data", check=78)
+        self.assertIn("hostname", result.stderr)
+        (self.where / "volley.toml").write_text('hostname = "mail.example.com"\n')
+        result = volley("send", path, "-c", self.where / "volley.toml", "--data", self.where / "data", check=78)
+        self.assertIn("DKIM key for example.com", result.stderr)
+
+    def test_unknown_key_in_configuration(self):
+        (self.where / "volley.toml").write_text('hostname = "mail.example.com"\n\n[smtp]\nprot = 25\n')
+        result = volley("check", "-c", self.where / "volley.toml", check=78)
+        self.assertIn("volley.toml:4", result.stderr)
+
+    def test_missing_configuration(self):
+        volley("check", "-c", self.where / "absent.toml", check=66)
+
+    def test_unreachable_redis(self):
+        path = write_campaign(self.where, 5)
+        result = volley("send", path, "--data", self.where / "data", "--queue", f"redis://127.0.0.1:{free_port()}/0",
+                        "--route", "*=127.0.0.1:1", check=69)
+        self.assertIn("127.0.0.1", result.stderr)
+
+    def test_redis_with_eviction_or_without_aof(self):
+        path = write_campaign(self.where, 5)
+        for arguments, wanted in ((["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"], "noeviction"),
+                                  (["--appendonly", "no"], "appendonly")):
+            with Redis(self.where, *arguments, name=wanted) as redis:
+                result = volley("send", path, "--data", self.where / "data", "--queue", redis.url, "--route", "*=127.0.0.1:1",
+                                check=69)
+                self.assertIn(wanted, result.stderr)
+
+    def test_second_engine_on_the_same_directory(self):
+        with Sink(self.where, "--delay", "20") as sink:
+            path = write_campaign(self.where, 5000)
+            arguments = ["send", str(path), "--data", str(self.where / "data"), "--route", f"*={sink.address}", "--connections", "2"]
+            with Process([VOLLEY, *arguments], self.where / "first.log") as first:
+                wait_until(lambda: sink.messages(), "the first engine to send")
+                result = volley(*arguments, check=69)
+                self.assertIn(str(first.child.pid), result.stderr)
+
+    def test_ports_in_use(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            volley("sink", "--listen", f"127.0.0.1:{port}", check=69)
+            path = write_campaign(self.where, 5)
+            result = volley("send", path, "--data", self.where / "data", "--route", "*=127.0.0.1:1", "--http", f"127.0.0.1:{port}",
+                            check=69)
+            self.assertIn(str(port), result.stderr)
+
+    def test_data_directory_that_cannot_be(self):
+        path = write_campaign(self.where, 5)
+        (self.where / "file").write_text("")
+        volley("send", path, "--data", self.where / "file", "--route", "*=127.0.0.1:1", check=73)
+
+    def test_addresses_with_control_characters(self):
+        with Sink(self.where) as sink:
+            path = write_campaign(self.where, 100)
+            with open(self.where / "list.csv", "ab") as f:
+                f.write(b'"a\r\nb@example.net",A,B\nnul\x00@example.net,A,B\n' + b"x" * 300 + b"@example.net,A,B\n")
+            s = summary(volley("send", path, "--data", self.where / "data", "--route", f"*={sink.address}", "--json", check=0))
+            self.assertEqual((s["invalid"], s["delivered"]), (3, 100))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,111 @@
+"""What others script against: options, the JSON line, the sink's log, file modes, exit codes."""
+
+import hashlib
+import json
+import re
+import smtplib
+import stat
+import unittest
+
+from harness import *
+
+FIELDS = ["id", "state", "reason", "read", "accepted", "invalid", "duplicate", "suppressed", "delivered", "bounced", "expired",
+          "cancelled", "queued", "seconds", "rejects"]
+
+
+class Contract(unittest.TestCase):
+    def test_json_line(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 50)
+            s = summary(volley("send", campaign, "--data", where / "data", "--route", f"*={sink.address}", "--json", check=0))
+            self.assertEqual(list(s), FIELDS)
+            self.assertEqual(s["id"], "test")
+
+    def test_options_of_send(self):
+        text = volley("send", "--help", check=0).stdout
+        for option in ("-c", "--recipients", "--route", "--connections", "--stream", "--yes", "--data", "--queue", "--http",
+                       "--events", "--rejects", "--json", "--dry-run", "--proof", "--row", "--hold"):
+            self.assertIn(option, text)
+
+    def test_every_subcommand_takes_config_data_queue(self):
+        for command in (["send"], ["serve"], ["campaign", "list"], ["campaign", "show"], ["campaign", "pause"],
+                        ["campaign", "resume"], ["campaign", "cancel"], ["status"], ["render"], ["check"], ["sink"],
+                        ["dkim", "keygen"]):
+            text = volley(*command, "--help", check=0).stdout
+            for option in ("-c", "--data", "--queue"):
+                self.assertIn(option, text, command)
+
+    def test_sink_log(self):
+        with workdir() as where, Sink(where) as sink:
+            body = "Subject: x\r\n\r\n.dot\r\nplain\r\n"
+            with smtplib.SMTP("127.0.0.1", sink.port) as client:
+                client.sendmail("a@example.com", ["b@example.net", "c@example.net"], body)
+            with smtplib.SMTP("127.0.0.1", sink.port) as client:
+                client.starttls()
+                client.sendmail("a@example.com", ["b@example.net"], body)
+            plain, tls = sink.messages()
+            self.assertEqual(plain["from"], "a@example.com")
+            self.assertEqual(plain["rcpt"], ["b@example.net", "c@example.net"])
+            self.assertEqual(plain["bytes"], len(body))
+            self.assertEqual(plain["sha256"], hashlib.sha256(body.encode()).hexdigest())
+            self.assertEqual((bool(plain["tls"]), bool(tls["tls"])), (False, True))
+
+    def test_files_are_private(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 50)
+            volley("send", campaign, "--data", where / "data", "--route", f"*={sink.address}", "--events", where / "ev.jsonl",
+                   check=0)
+            self.assertEqual(stat.S_IMODE((where / "data").stat().st_mode), 0o700)
+            self.assertEqual(stat.S_IMODE((where / "ev.jsonl").stat().st_mode), 0o600)
+            event = json.loads((where / "ev.jsonl").read_text().splitlines()[0])
+            for field in ("time", "event", "id", "campaign", "lane", "recipient", "site", "host", "source", "code", "enhanced",
+                          "text", "attempt"):
+                self.assertIn(field, event)
+
+    def test_default_data_directory(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 5)
+            volley("send", campaign, "--route", f"*={sink.address}", check=0, env={**os.environ, "XDG_STATE_HOME": str(where)})
+            self.assertTrue((where / "volley/events.jsonl").exists())
+
+    def test_exact_route_beats_star(self):
+        with workdir() as where, Sink(where) as one, Sink(where, name="two") as two:
+            campaign = write_campaign(where, 100, 10)
+            volley("send", campaign, "--data", where / "data", "--route", f"*={one.address}", "--route",
+                   f"d3.example.net={two.address}", check=0)
+            self.assertEqual(len(two.recipients()), 10)
+            self.assertEqual(len(one.recipients()), 90)
+            self.assertTrue(all(r.endswith("@d3.example.net") for r in two.recipients()))
+
+    def test_external_queue(self):
+        with workdir() as where, Sink(where) as sink, Redis(where) as redis:
+            campaign = write_campaign(where, 500)
+            s = summary(volley("send", campaign, "--data", where / "data", "--queue", redis.url, "--route", f"*={sink.address}",
+                               "--json", check=0))
+            self.assertEqual(s["delivered"], 500)
+            keys = subprocess.run(["redis-cli", "-p", str(redis.port), "keys", "*"], capture_output=True, text=True).stdout.split()
+            self.assertEqual([k for k in keys if not k.startswith("volley:")], [])
+
+    def test_data_directory_with_any_name(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 20)
+            data = where / ("long name with spaces and ü " + "x" * 120)
+            volley("send", campaign, "--data", data, "--route", f"*={sink.address}", check=0)
+
+    def test_keygen_and_signed_render(self):
+        with workdir() as where:
+            campaign = write_campaign(where, 5)
+            for algorithm in ("rsa", "ed25519"):
+                result = volley("dkim", "keygen", "--domain", "example.com", "--selector", algorithm, "--algorithm", algorithm,
+                                "--out", where / f"{algorithm}.pem", check=0)
+                self.assertIn(f"{algorithm}._domainkey.example.com", result.stdout)
+                self.assertEqual(stat.S_IMODE((where / f"{algorithm}.pem").stat().st_mode), 0o600)
+            (where / "volley.toml").write_text('[dkim."example.com".a]\nselector = "rsa"\nkey_file = "rsa.pem"\n'
+                                               '[dkim."example.com".b]\nselector = "ed25519"\nkey_file = "ed25519.pem"\n')
+            text = volley("render", campaign, "-c", where / "volley.toml", "--row", "2", check=0).stdout
+            self.assertEqual(len(re.findall(r"^DKIM-Signature:", text, re.M)), 2)
+            self.assertIn("Hello Name1 of City1", text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,59 @@
+"""kill -9 at random moments, then the same command again: nobody missing, few twice, the identity true."""
+
+import collections
+import random
+import unittest
+
+from harness import *
+
+CONNECTIONS, DEPTH = 20, 2
+KILLS = 60 if LONG else 20
+
+
+class Kill(unittest.TestCase):
+    def run_with_kills(self, where, sink, recipients, moments, *extra):
+        """Kills once per moment (seconds after start), then lets it finish. Returns summary and duplicates."""
+        campaign = write_campaign(where, recipients, 40)
+        arguments = ["send", str(campaign), "--data", str(where / "data"), "--route", f"*={sink.address}", "--connections",
+                     str(CONNECTIONS), "--json", *extra]
+        for i, moment in enumerate(moments):
+            with Process([VOLLEY, *arguments], where / f"send{i}.log") as send:
+                try:
+                    send.child.wait(moment)
+                except subprocess.TimeoutExpired:
+                    send.child.kill()
+                    send.child.wait()
+        result = volley(*arguments, check=0)
+        s = summary(result)
+        check_identity(s)
+        self.assertEqual((s["state"], s["accepted"], s["delivered"]), ("finished", recipients, recipients))
+        counts = collections.Counter(sink.recipients())
+        self.assertEqual(len(counts), recipients, "somebody is missing")
+        return sum(n - 1 for n in counts.values())
+
+    def test_while_sending(self):
+        # A slow sink, so that the kills land while mail is on the wire.
+        seed = random.randrange(1 << 30)
+        rng = random.Random(seed)
+        with workdir() as where, Sink(where, "--delay", "4") as sink:
+            moments = [rng.uniform(0.2, 1.2) for _ in range(KILLS)]
+            recipients = 40000
+            duplicates = self.run_with_kills(where, sink, recipients, moments)
+            bound = len(moments) * CONNECTIONS * DEPTH
+            print(f"sending: seed {seed}, {len(moments)} kills, {recipients} recipients, 0 missing, {duplicates} twice (bound {bound})")
+            self.assertLessEqual(duplicates, bound)
+
+    def test_while_importing(self):
+        seed = random.randrange(1 << 30)
+        rng = random.Random(seed)
+        with workdir() as where, Sink(where) as sink:
+            moments = [rng.uniform(0.02, 0.9) for _ in range(KILLS)]
+            recipients = 150000
+            duplicates = self.run_with_kills(where, sink, recipients, moments, "--stream")
+            bound = len(moments) * CONNECTIONS * DEPTH
+            print(f"importing: seed {seed}, {len(moments)} kills, {recipients} recipients, 0 missing, {duplicates} twice (bound {bound})")
+            self.assertLessEqual(duplicates, bound)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

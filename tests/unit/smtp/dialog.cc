@@ -1,0 +1,336 @@
+#include "dialog.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "engine/smtp/client.h"
+
+namespace volley::smtp::testing {
+namespace {
+
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '{') {
+      const size_t star = text.find('*', i), end = text.find('}', i);
+      if (star != std::string_view::npos && end != std::string_view::npos && star < end) {
+        const std::string piece = unescape(text.substr(star + 1, end - star - 1));
+        for (int n = std::stoi(std::string(text.substr(i + 1, star - i - 1))); n > 0; --n) {
+          out += piece;
+        }
+        i = end;
+        continue;
+      }
+    }
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      out += text[i];
+      continue;
+    }
+    const char c = text[++i];
+    if (c == 'r') {
+      out += '\r';
+    } else if (c == 'n') {
+      out += '\n';
+    } else if (c == 's') {
+      out += ' ';
+    } else if (c == 'x') {
+      out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+      i += 2;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> words(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> out;
+  for (std::string word; in >> word;) out.push_back(word);
+  return out;
+}
+
+bool take_word(std::vector<std::string>& from, const std::string& word) {
+  const auto at = std::find(from.begin(), from.end(), word);
+  if (at == from.end()) return false;
+  from.erase(at);
+  return true;
+}
+
+// Shorthands become plain directives.
+std::vector<std::string> expand(const std::string& line) {
+  std::vector<std::string> w = words(line);
+  if (w.empty() || w[0] != "ready") return {line};
+  std::vector<std::string> out{"< 220 mx.example.net ESMTP", "> EHLO client.example.com"};
+  if (w.size() > 1 && w[1] == "helo") {
+    return {out[0], out[1], "< 502 what", "> HELO client.example.com", "< 250 hi", "? ready"};
+  }
+  std::string reply = "< 250";
+  std::string name = "mx.example.net";
+  for (size_t i = 1; i <= w.size(); ++i) {
+    out.push_back(reply + (i == w.size() ? " " : "-") + name);
+    if (i < w.size()) name = w[i];
+  }
+  out.push_back("? ready");
+  return out;
+}
+
+std::string quirk_names(Quirks quirks) {
+  std::string out;
+  if (quirks & kNoPipelining) out += " nopipe";
+  if (quirks & kNoTls) out += " notls";
+  if (quirks & kNeedsRset) out += " rset";
+  if (quirks & kHeloOnly) out += " helo";
+  if (quirks & kNoParameters) out += " noparams";
+  return out;
+}
+
+std::string describe(const Outcome& outcome) {
+  std::string out = to_string(outcome.kind);
+  out += " " + std::to_string(outcome.reply.code) + " " + to_string(outcome.stage);
+  if (outcome.retry_now) out += " now";
+  return out;
+}
+
+std::string describe(const ClientEvent& event) {
+  if (std::holds_alternative<Ready>(event)) return "ready";
+  if (std::holds_alternative<NeedTls>(event)) return "needtls";
+  if (const auto* rcpt = std::get_if<RcptResult>(&event)) {
+    return "rcpt " + std::to_string(rcpt->txn) + " " + std::to_string(rcpt->rcpt) + " " +
+           describe(rcpt->outcome);
+  }
+  if (const auto* result = std::get_if<TxnResult>(&event)) {
+    return "result " + std::to_string(result->txn) + " " + describe(result->outcome);
+  }
+  const auto& closed = std::get<Closed>(event);
+  return std::string("closed ") + to_string(closed.reason) + " " +
+         std::to_string(closed.outcome.reply.code) + " " + to_string(closed.outcome.stage);
+}
+
+// Each word of `expected` must be found in `got`, in order; "now" must agree both ways.
+bool fits(const std::string& expected, const std::string& got) {
+  const auto e = words(expected), g = words(got);
+  size_t at = 0;
+  for (const std::string& word : e) {
+    while (at < g.size() && g[at] != word) ++at;
+    if (at++ >= g.size()) return false;
+  }
+  const bool now_e = !e.empty() && e.back() == "now", now_g = !g.empty() && g.back() == "now";
+  return now_e == now_g;
+}
+
+class Player {
+ public:
+  Player(const Dialog& dialog, size_t split) : dialog_(dialog), split_(split) {}
+
+  std::string play() {
+    for (size_t i = 0; i < dialog_.lines.size(); ++i) {
+      std::string error = step(dialog_.lines[i]);
+      if (error.empty() && !says_more(i)) error = flush_server();
+      if (!error.empty()) return error + "  (line: " + dialog_.lines[i] + ")";
+    }
+    if (auto event = client_->next_event()) return "left over: " + describe(*event);
+    return {};
+  }
+
+ private:
+  bool says_more(size_t i) const {
+    return i + 1 < dialog_.lines.size() && dialog_.lines[i + 1].starts_with("<");
+  }
+
+  void ensure() {
+    if (client_) return;
+    client_ = std::make_unique<Client>(options_);
+    client_->start(now_);
+  }
+
+  std::string flush_server() {
+    std::string bytes;
+    bytes.swap(pending_);
+    for (size_t at = 0; at < bytes.size();) {
+      size_t n = bytes.size() - at;
+      if (split_ == kEveryByte) n = 1;
+      else if (said_ < split_) n = std::min(n, split_ - said_);
+      // A copy of exactly this size, so that reading beyond it is seen.
+      const std::string piece = bytes.substr(at, n);
+      client_->feed(piece, now_);
+      said_ += n;
+      at += n;
+    }
+    return {};
+  }
+
+  std::string available() {
+    std::array<OutSlice, 16> slices;
+    std::string out;
+    const size_t n = client_->gather(slices, partial_ ? 0 : 1 << 20);
+    for (size_t i = 0; i < n; ++i) out += slices[i];
+    return out;
+  }
+
+  std::string expect_line(const std::string& line) {
+    partial_ = false;
+    const std::string want = line + "\r\n";
+    std::string got = available();
+    if (!got.starts_with(want)) {
+      return "client said \"" + got.substr(0, std::max(want.size(), got.find('\n'))) + "\"";
+    }
+    // Consumed at two goes, to exercise partial writes.
+    client_->consume(1, now_);
+    client_->consume(want.size() - 1, now_);
+    return {};
+  }
+
+  std::string step(const std::string& line) {
+    std::vector<std::string> w = words(line);
+    const std::string& verb = w[0];
+    if (verb == "option") return option(w);
+    ensure();
+    if (verb == ">") return expect_line(line.size() > 2 ? line.substr(2) : "");
+    if (verb == ">part") {
+      std::array<OutSlice, 16> slices;
+      const auto n = static_cast<size_t>(std::stoi(w[1]));
+      size_t got = 0;
+      const size_t count = client_->gather(slices, n);
+      for (size_t i = 0; i < count; ++i) got += slices[i].size();
+      if (got != n) return "fewer bytes than " + w[1];
+      client_->consume(n, now_);
+      partial_ = true;
+      return {};
+    }
+    if (verb == ">none" || (verb[0] == '<' && !partial_)) {
+      const std::string rest = pending_.empty() ? available() : "";
+      if (!rest.empty()) return "client said unexpectedly \"" + rest + "\"";
+    }
+    if (verb == "<") {
+      pending_ += (line.size() > 2 ? line.substr(2) : "") + "\r\n";
+    } else if (verb == "<raw") {
+      pending_ += unescape(line.substr(5));
+    } else if (verb == "tls") {
+      client_->tls_established(now_);
+    } else if (verb == "tlsfail") {
+      client_->tls_failed("test", now_);
+    } else if (verb == "eof") {
+      client_->eof(now_);
+    } else if (verb == "quit") {
+      client_->quit(now_);
+    } else if (verb == "timeout") {
+      if (client_->deadline() == kNever) return "no deadline is set";
+      now_ = client_->deadline();
+      client_->timeout(now_);
+    } else if (verb == "submit") {
+      return submit(w);
+    } else if (verb == "?") {
+      return expect_event(line.substr(2), w);
+    }
+    return {};
+  }
+
+  std::string option(const std::vector<std::string>& w) {
+    const bool on = w[2] == "on";
+    if (w[1] == "pipelining") options_.pipelining = on;
+    else if (w[1] == "cross_message") options_.cross_message = on;
+    else if (w[1] == "helo_only") options_.helo_only = on;
+    else if (w[1] == "rset_between") options_.rset_between = on;
+    else if (w[1] == "mail_parameters") options_.mail_parameters = on;
+    else if (w[1] == "hold_until_mark") options_.hold_until_mark = on;
+    else if (w[1] == "refuse_own_name") options_.refuse_own_name = on;
+    else if (w[1] == "ehlo") options_.ehlo_name = w[2];
+    else if (w[1] == "tls") {
+      options_.tls = w[2] == "never" ? TlsMode::kNever
+                     : w[2] == "required" ? TlsMode::kRequired : TlsMode::kOpportunistic;
+    } else {
+      return "no such option";
+    }
+    return {};
+  }
+
+  std::string submit(std::vector<std::string> w) {
+    if (!client_->can_submit()) return "cannot submit";
+    Transaction t;
+    t.id = static_cast<TxnId>(std::stoi(w[1]));
+    t.mail_from = "news@example.com";
+    std::istringstream rcpts(w[2]);
+    for (std::string rcpt; std::getline(rcpts, rcpt, ',');) t.rcpts.push_back(rcpt);
+    std::string body = "Hi\r\n";
+    t.body_is_8bit = take_word(w, "8bit");
+    t.smtputf8 = take_word(w, "utf8");
+    for (size_t i = 3; i < w.size(); ++i) {
+      if (w[i].starts_with("body=")) body = unescape(w[i].substr(5));
+      if (w[i].starts_with("from=")) t.mail_from = w[i].substr(5);
+    }
+    t.body = std::make_shared<const std::string>(body);
+    client_->submit(std::move(t), now_);
+    return {};
+  }
+
+  std::string expect_event(const std::string& expected, std::vector<std::string> w) {
+    if (w[1] == "quirks") {
+      const std::string got = quirk_names(client_->quirks());
+      std::string want;
+      for (size_t i = 2; i < w.size(); ++i) want += " " + w[i];
+      return got == want ? "" : "quirks:" + got;
+    }
+    const auto event = client_->next_event();
+    const std::string got = event ? describe(*event) : "nothing";
+    return fits(expected, got) ? "" : "event: " + got;
+  }
+
+  static ClientOptions defaults() {
+    ClientOptions options;
+    options.ehlo_name = "client.example.com";
+    return options;
+  }
+
+  const Dialog& dialog_;
+  const size_t split_;
+  size_t said_ = 0;
+  bool partial_ = false;
+  ClientOptions options_ = defaults();
+  std::unique_ptr<Client> client_;
+  std::string pending_;
+  TimePoint now_{};
+};
+
+}  // namespace
+
+std::vector<Dialog> load_dialogs(const std::string& directory) {
+  std::vector<Dialog> out;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() != ".dlg") continue;
+    Dialog dialog;
+    dialog.path = entry.path().string();
+    dialog.name = entry.path().stem().string();
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      const auto w = words(line);
+      if (w.empty() || w[0][0] == '#') continue;
+      if (w[0] == "row") {
+        for (size_t i = 1; i < w.size(); ++i) dialog.rows.push_back(std::stoi(w[i]));
+        continue;
+      }
+      for (std::string& plain : expand(line)) dialog.lines.push_back(std::move(plain));
+    }
+    out.push_back(std::move(dialog));
+  }
+  std::sort(out.begin(), out.end(),
+            [](const Dialog& a, const Dialog& b) { return a.name < b.name; });
+  return out;
+}
+
+std::string run(const Dialog& dialog, size_t split) { return Player(dialog, split).play(); }
+
+size_t server_bytes(const Dialog& dialog) {
+  size_t n = 0;
+  for (const std::string& line : dialog.lines) {
+    if (line.starts_with("<raw ")) n += unescape(line.substr(5)).size();
+    else if (line[0] == '<') n += (line.size() > 2 ? line.size() - 2 : 0) + 2;
+  }
+  return n;
+}
+
+}  // namespace volley::smtp::testing

@@ -1,0 +1,44 @@
+// Scripted dialogues with the client core: tests/dialog/*.dlg.
+//
+// Purpose  run() plays one file: what the server says, what the client must say, which events must come out. `split` cuts
+//          everything the server says at one byte offset (0: nowhere, kEveryByte: after each byte), and the outcome must
+//          be the same.
+// Format   One directive a line; `#` starts a comment line.
+//   row N...              rows of the table of broken receivers that this file shows
+//   option NAME VALUE     pipelining|cross_message|helo_only|rset_between|mail_parameters|hold_until_mark|refuse_own_name
+//                         on|off; tls never|opportunistic|required; ehlo NAME
+//   ready KEYWORD...      shorthand: greeting and EHLO, offering these keywords (ready helo: refused EHLO)
+//   submit ID RCPT[,RCPT...] [8bit] [utf8] [from=A] [body=TEXT]   body with \r \n \. escapes; default "Hi\r\n"
+//   < LINE                the server says LINE CRLF; consecutive ones arrive together
+//   <raw TEXT             the server says TEXT, escapes \r \n \xHH, no CRLF added; {N*TEXT} repeats
+//   > LINE                the client says exactly this line
+//   >part N               the transport takes N bytes of whatever is there, and no more for now
+//   >none                 the client has nothing to say (checked before each `<` anyway, unless after >part)
+//   tls | tlsfail WHY | eof | timeout | quit      what happens
+//   ? ready|needtls       the next event
+//   ? rcpt ID INDEX KIND [CODE] [now]             ? result ID KIND [CODE] [STAGE] [now]
+//   ? closed REASON [CODE] [STAGE]                ? nothing
+//   ? quirks NAME...      what was learned: nopipe notls rset helo noparams; exactly these
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace volley::smtp::testing {
+
+inline constexpr size_t kEveryByte = ~size_t{0};
+
+struct Dialog {
+  std::string path;
+  std::string name;
+  std::vector<int> rows;
+  std::vector<std::string> lines;
+};
+
+std::vector<Dialog> load_dialogs(const std::string& directory);
+// Empty, or what went wrong and where.
+std::string run(const Dialog& dialog, size_t split);
+// How many bytes the server says in all.
+size_t server_bytes(const Dialog& dialog);
+
+}  // namespace volley::smtp::testing

@@ -1,0 +1,48 @@
+// Plays tests/dialog/*.dlg, whole, byte by byte, and cut at every single offset.
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <set>
+
+#include "dialog.h"
+
+namespace volley::smtp::testing {
+namespace {
+
+std::vector<Dialog> all() { return load_dialogs(std::string(VOLLEY_DIALOG_DIR)); }
+
+class DialogTest : public ::testing::TestWithParam<Dialog> {};
+
+TEST_P(DialogTest, Whole) { EXPECT_EQ(run(GetParam(), 0), ""); }
+
+TEST_P(DialogTest, ByteByByte) { EXPECT_EQ(run(GetParam(), kEveryByte), ""); }
+
+TEST_P(DialogTest, CutAtEveryOffset) {
+  const size_t bytes = server_bytes(GetParam());
+  // Long floods are cut at prime strides: each offset would take minutes and show nothing new.
+  const size_t stride = bytes > 4000 ? 997 : 1;
+  for (size_t at = 1; at < bytes; at += stride) {
+    ASSERT_EQ(run(GetParam(), at), "") << "cut at " << at;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, DialogTest, ::testing::ValuesIn(all()), [](const auto& info) {
+  std::string name = info.param.name;
+  for (char& c : name) {
+    if (c == '-') c = '_';
+  }
+  return name;
+});
+
+TEST(DialogRows, AreCounted) {
+  std::set<int> rows;
+  for (const Dialog& dialog : all()) {
+    EXPECT_FALSE(dialog.lines.empty()) << dialog.name;
+    rows.insert(dialog.rows.begin(), dialog.rows.end());
+  }
+  std::cout << rows.size() << " of 122\n";
+  EXPECT_GE(rows.size(), 45u);
+}
+
+}  // namespace
+}  // namespace volley::smtp::testing
