@@ -14,6 +14,7 @@ namespace volley::cli {
 namespace {
 
 struct Options {
+  CommonOptions common;
   std::string domain, selector = "volley", file, algorithm = "rsa";
   unsigned bits = 2048;
 };
@@ -43,6 +44,7 @@ void add_dkim(CLI::App& root, Context& context) {
   dkim->require_subcommand(1);
   auto options = std::make_shared<Options>();
   CLI::App* command = dkim->add_subcommand("keygen", "make a key, print its DNS record");
+  add_common(*command, options->common, false);
   command->add_option("--domain", options->domain, "the From domain")->required()->type_name("DOMAIN");
   command->add_option("--selector", options->selector, "name before ._domainkey (default volley)");
   command->add_option("--out", options->file, "key file (default DOMAIN.SELECTOR.pem)")->type_name("FILE");

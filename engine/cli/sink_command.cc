@@ -12,6 +12,7 @@ namespace volley::cli {
 namespace {
 
 struct Options {
+  CommonOptions common;
   sink::Options sink;
   std::vector<std::string> rules;
   unsigned delay_ms = 0;
@@ -20,6 +21,7 @@ struct Options {
 
 int run_sink(Options& options) {
   watch_interrupts();
+  if (auto settings = settings_for(options.common); !settings) return report(settings.error());
   options.sink.delay = std::chrono::milliseconds(options.delay_ms);
   options.sink.starttls = !options.no_tls;
   options.sink.pipelining = !options.no_pipelining;
@@ -45,6 +47,7 @@ int run_sink(Options& options) {
 void add_sink(CLI::App& root, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = root.add_subcommand("sink", "a receiver to test against: accepts everything, keeps nothing");
+  add_common(*command, options->common, false);
   command->add_option("--listen", options->sink.listen, "default 127.0.0.1:2525; port 0 takes a free one")->type_name("HOST:PORT");
   command->add_option("--log", options->sink.log, "one JSON line per message")->type_name("FILE");
   command->add_option("--threads", options->sink.threads, "loops")->check(CLI::Range(1, 64));
