@@ -4,6 +4,7 @@ text, header and file must come back as it went in. Usage: dkim_verify.py MESSAG
 import email
 import email.header
 import email.policy
+import email.utils
 import json
 import re
 import subprocess
@@ -95,14 +96,13 @@ def check_message(case, records):
     expect("Subject", decoded(plain["Subject"]), one_line(case["subject"]))
     odd = one_line(case["odd"])
     expect("X-Odd", decoded(plain["X-Odd"]) if odd else plain["X-Odd"], odd or None)
-    modern = email.message_from_bytes(raw, policy=email.policy.default)
-    for name, address, display in (("From", "news@example.com", re.sub(r"\s+", " ", case["from"]).strip()),
+    # Not the modern policy's addresses: up to Python 3.11 it keeps the blanks between adjacent encoded-words of a phrase.
+    for name, address, display in (("From", "news@example.com", case["from"].replace("\t", " ")),
                                    ("To", "someone@example.org", one_line(case["to"]))):
-        (mailbox,) = modern[name].addresses
-        expect(name, mailbox.addr_spec, address)
-        # Blanks between a phrase's words carry no meaning; only how many there are may differ.
-        got = re.sub(" +", " ", mailbox.display_name).strip()
-        expect(name, got, re.sub(" +", " ", display).strip())
+        phrase, got = email.utils.parseaddr(re.sub(r"\r?\n(?=[ \t])", "", plain[name]))
+        expect(name, got, address)
+        # How many blanks stand between a phrase's words carries no meaning.
+        expect(name, re.sub(" +", " ", decoded(phrase)).strip(), re.sub(" +", " ", display).strip())
     leaves = [part for part in plain.walk() if not part.is_multipart()]
     for part in leaves:
         assert not part.defects, part.defects
