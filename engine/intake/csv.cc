@@ -64,7 +64,7 @@ Status CsvSource::read_header() {
       best_score = score;
     }
   }
-  if (best == 0) return *failure;
+  if (failure && best_score < kMaxRow) return *failure;
   set_delimiter(best);
   rewind();
   if (Result<bool> found = read_record(); !found.ok()) return found.error();

@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <cstring>
+#include <utility>
 
 namespace volley::intake {
 namespace {
@@ -55,7 +56,7 @@ struct JsonlSource::Parser {
     for (auto item : object) {
       ondemand::field field;
       std::string_view key, value;
-      if (item.get(field) != simdjson::SUCCESS ||
+      if (std::move(item).get(field) != simdjson::SUCCESS ||
           field.unescaped_key().get(key) != simdjson::SUCCESS) {
         return kNotAnObject;
       }

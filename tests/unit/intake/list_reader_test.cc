@@ -150,14 +150,14 @@ const Case kCases[] = {
      "[email][n]\n1@1 |a@example.com|\xC3\xBC\n\"x\" \xF0\x9F\x98\x80|"},
     {"json_problems", "l.jsonl",
      "{\"email\":\"a@example.com\",\"n\":\"x\"}\n{\"email\":\"b\",\"m\":1}\n{\"email\":\"b\",\"n\":[1]}\n{\"email\":\"b\",\"n\":{}}\n"
-     "{\"email\":\"b\",\"email\":\"c\"}\n[1]\n{\"email\":\"b\"\n{\"email\":\"b\"}x\n{\"email\":\"b\",\"n\":01}\n"
+     "{\"email\":\"b\",\"email\":\"c\"}\n[1]\n{\"email\":\"b\"\n{\"email\":\"b\"}{}\n{\"email\":\"b\",\"n\":01}\n"
      "{\"email\":\"b\",\"n\":tru}\n{\"email\":\"\\ud800\"}\n{\"email\":\"b\xFF\"}\n\"x\"\n{\"n\":\"y\",\"email\":\"z\"}\n",
      "utf-8",
      "[email][n]\n1@1 |a@example.com|x|\n2@2 key \"m\" is not in the first object: {\"email\":\"b\",\"m\":1}\n"
      "3@3 nested value; only text, numbers, true, false and null are taken: {\"email\":\"b\",\"n\":[1]}\n"
      "4@4 nested value; only text, numbers, true, false and null are taken: {\"email\":\"b\",\"n\":{}}\n"
      "5@5 key \"email\" stands twice: {\"email\":\"b\",\"email\":\"c\"}\n6@6 not a JSON object: [1]\n"
-     "7@7 not a JSON object: {\"email\":\"b\"\n8@8 text after the JSON object: {\"email\":\"b\"}x\n"
+     "7@7 not a JSON object: {\"email\":\"b\"\n8@8 text after the JSON object: {\"email\":\"b\"}{}\n"
      "9@9 not a JSON object: {\"email\":\"b\",\"n\":01}\n10@10 not a JSON object: {\"email\":\"b\",\"n\":tru}\n"
      "11@11 not a JSON object: {\"email\":\"\\ud800\"}\n12@12 not UTF-8: {\"email\":\"b\xFF\"}\n"
      "13@13 not a JSON object: \"x\"\n14@14 |z|y|"},
