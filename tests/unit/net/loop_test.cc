@@ -74,10 +74,7 @@ TEST(Loop, WhatAFlushMakesDirtyWaitsForTheNextJournal) {
   loop.add_turn_hook(Phase::kJournal, journal);
   // b is waiting for its own on_flushed() when a makes it dirty again.
   b.then = [] {};
-  a.then = [&] {
-    a.then = nullptr;
-    loop.request_flush(b);
-  };
+  a.then = [&] { loop.request_flush(b); };
   loop.request_flush(a);
   loop.request_flush(b);
   loop.run_once(false);
