@@ -61,11 +61,13 @@ struct CampaignContext {
   std::vector<const message::DkimSigner*> signers;  // empty: unsigned
   SuppressionSet suppressed;
   std::shared_ptr<CampaignControl> control;
-  std::shared_ptr<const std::atomic<bool>> revoked;  // null, or set once the partition's lease is lost
+  std::shared_ptr<const std::atomic<bool>>
+      revoked;  // null, or set once the partition's lease is lost
   bool sending() const {
     if (revoked && revoked->load(std::memory_order_relaxed)) return false;
     const auto s = control->state.load(std::memory_order_relaxed);
-    return s == queue::CampaignState::kRunning || (s == queue::CampaignState::kImporting && record.stream);
+    return s == queue::CampaignState::kRunning ||
+           (s == queue::CampaignState::kImporting && record.stream);
   }
 };
 

@@ -28,17 +28,19 @@ inline constexpr uint64_t kJournalSegmentBytes = uint64_t{8} << 20;
 
 class Journal {
  public:
-  static Result<std::unique_ptr<Journal>> open(const std::string& directory, unsigned loop, std::string queue_identity,
+  static Result<std::unique_ptr<Journal>> open(const std::string& directory, unsigned loop,
+                                               std::string queue_identity,
                                                uint64_t segment_bytes = kJournalSegmentBytes);
   ~Journal();
 
-  void append(const Record& record, uint64_t event_sequence);   // event_sequence: of the event log
-  void settled(uint32_t partition, uint64_t lease);              // its outcomes are in the queue, the lease is closed
-  void logged(uint64_t event_sequence);                          // events up to here are in the event log
-  void replayed(uint64_t run);                                   // all events of an earlier run (Replay::runs) are in the event log
+  void append(const Record& record, uint64_t event_sequence);  // event_sequence: of the event log
+  void settled(uint32_t partition,
+               uint64_t lease);          // its outcomes are in the queue, the lease is closed
+  void logged(uint64_t event_sequence);  // events up to here are in the event log
+  void replayed(uint64_t run);  // all events of an earlier run (Replay::runs) are in the event log
   Status flush();
   uint64_t bytes_written() const;
-  size_t segments() const;                                       // files it has now
+  size_t segments() const;  // files it has now
 
  private:
   struct Impl;
@@ -51,9 +53,9 @@ struct Replay {
   std::map<std::pair<uint32_t, uint64_t>, std::vector<Record>> unsettled;  // (partition, lease)
   std::vector<Record> unlogged;                                            // events to write again
   std::vector<uint64_t> runs;                                              // whose events those are
-  std::vector<std::string> segments;                                       // to delete once all is settled and logged
-  std::vector<std::string> foreign;                                        // of another queue: left alone, reported
-  uint64_t damaged = 0;                                                    // records whose checksum was wrong
+  std::vector<std::string> segments;  // to delete once all is settled and logged
+  std::vector<std::string> foreign;   // of another queue: left alone, reported
+  uint64_t damaged = 0;               // records whose checksum was wrong
 };
 Result<Replay> read_journals(const std::string& directory, std::string_view queue_identity);
 

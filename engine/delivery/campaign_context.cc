@@ -1,0 +1,62 @@
+#include "engine/delivery/campaign_context.h"
+
+#include <algorithm>
+
+#include "base/address.h"
+
+namespace volley::delivery {
+namespace {
+
+uint64_t big_endian(std::string_view bytes) {
+  uint64_t value = 0;
+  for (const char c : bytes) value = value << 8 | static_cast<uint8_t>(c);
+  return value;
+}
+
+}  // namespace
+
+Result<SuppressionSet> SuppressionSet::unpack(std::string_view packed,
+                                              std::string_view dedupe_key) {
+  if (packed.size() % 16 != 0)
+    return Error{Errc::kData, "the campaign's suppression set is damaged: odd size"};
+  auto hashes = std::make_shared<std::vector<Hash128>>();
+  hashes->reserve(packed.size() / 16);
+  for (; !packed.empty(); packed.remove_prefix(16)) {
+    hashes->push_back({big_endian(packed.substr(0, 8)), big_endian(packed.substr(8, 8))});
+  }
+  if (!std::is_sorted(hashes->begin(), hashes->end())) {
+    return Error{Errc::kData, "the campaign's suppression set is damaged: not sorted"};
+  }
+  SuppressionSet set;
+  set.hashes_ = std::move(hashes);
+  set.hash_ = std::make_shared<const KeyedHash>(dedupe_key);
+  return set;
+}
+
+bool SuppressionSet::contains(std::string_view address) const {
+  if (empty()) return false;
+  return std::binary_search(hashes_->begin(), hashes_->end(), (*hash_)(fold_address(address)));
+}
+
+std::shared_ptr<CampaignControl> ControlTable::find(const std::string& campaign) {
+  const std::lock_guard lock(mutex_);
+  auto& control = controls_[campaign];
+  if (!control) control = std::make_shared<CampaignControl>();
+  return control;
+}
+
+bool ControlTable::update(const queue::Campaign& record) {
+  const std::lock_guard lock(mutex_);
+  auto& control = controls_[record.id];
+  if (!control) control = std::make_shared<CampaignControl>();
+  if (record.revision < control->revision.load(std::memory_order_relaxed)) return false;
+  control->revision.store(record.revision, std::memory_order_relaxed);
+  return control->state.exchange(record.state, std::memory_order_relaxed) != record.state;
+}
+
+void ControlTable::forget(const std::string& campaign) {
+  const std::lock_guard lock(mutex_);
+  controls_.erase(campaign);
+}
+
+}  // namespace volley::delivery

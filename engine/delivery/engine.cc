@@ -1,0 +1,107 @@
+#include "engine/delivery/engine.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/delivery/event_of.h"
+#include "engine/delivery/worker.h"
+
+namespace volley::delivery {
+namespace {
+
+void report(const Replay& replay) {
+  for (const auto& path : replay.foreign) {
+    log_warn(
+        path +
+        " is the journal of another queue: left alone; remove it once that queue needs it no more");
+  }
+  if (replay.damaged > 0) {
+    log_warn(std::to_string(replay.damaged) +
+             " journal records are damaged: their messages may be sent again");
+  }
+  size_t outcomes = 0;
+  for (const auto& [lease, records] : replay.unsettled) outcomes += records.size();
+  if (outcomes > 0)
+    log_info(std::to_string(outcomes) +
+             " outcomes of the last run were not settled: settling them");
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  EngineShared shared;
+  std::vector<std::unique_ptr<Worker>> workers;
+  bool draining = false, stopped = false;
+
+  template <typename... Args>
+  explicit Impl(Args&&... args) : shared(std::forward<Args>(args)...) {}
+
+  void stop() {
+    if (stopped) return;
+    stopped = true;
+    shared.abandon = true;
+    for (auto& worker : workers) worker->stop();
+    for (auto& worker : workers) worker->join();
+    shared.events.flush();  // so that the journals can go
+  }
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<Engine>> Engine::start(Settings settings, const queue::QueueUrl& queue,
+                                              std::string engine_id, std::string dedupe_key,
+                                              uint32_t partitions, const message::DkimKeyRing& keys,
+                                              metrics::Registry& registry,
+                                              metrics::EventLog& events) {
+  settings.loops = std::max(1u, settings.loops);
+  auto replay = read_journals(settings.data_directory + "/journal", queue_identity(dedupe_key));
+  if (!replay.ok()) return replay.error();
+  report(*replay);
+  uint64_t last_event = 0;
+  for (const Record& record : replay->unlogged) last_event = events.append(to_event(record));
+  const std::vector<uint64_t> runs = replay->runs;
+
+  auto impl = std::make_unique<Impl>(std::move(settings), queue, std::move(engine_id),
+                                     std::move(dedupe_key), partitions, keys, registry, events,
+                                     std::move(*replay));
+  EngineShared& shared = impl->shared;
+  shared.replayed_runs = runs;
+  shared.replayed_events = last_event;
+  for (unsigned loop = 0; loop < shared.settings.loops; ++loop) {
+    auto worker = Worker::create(shared, loop);
+    if (!worker.ok()) return worker.error();
+    shared.workers.push_back(worker->get());
+    impl->workers.push_back(std::move(*worker));
+  }
+  for (auto& worker : impl->workers) worker->start();
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+Engine::~Engine() {
+  if (!impl_->stopped && !impl_->draining) drain(std::chrono::seconds(1));
+  impl_->stop();
+}
+
+void Engine::wake() {
+  for (auto& worker : impl_->workers) worker->wake();
+}
+
+bool Engine::drain(Duration limit) {
+  EngineShared& shared = impl_->shared;
+  if (impl_->stopped) return true;
+  impl_->draining = true;
+  shared.board.set_state("draining");
+  for (auto& worker : impl_->workers) worker->drain();
+  {
+    std::unique_lock lock(shared.mutex);
+    const bool done = shared.changed.wait_for(
+        lock, limit, [&] { return shared.drained == impl_->workers.size(); });
+    if (!done) return false;
+  }
+  impl_->stop();
+  return true;
+}
+
+std::string Engine::status_json() const { return impl_->shared.board.json(); }
+
+}  // namespace volley::delivery

@@ -1,0 +1,102 @@
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/files.h"
+#include "engine/delivery/journal.h"
+#include "engine/delivery/journal_format.h"
+
+namespace volley::delivery {
+namespace {
+
+struct Outcome {
+  Record record;
+  uint64_t run = 0, sequence = 0;
+};
+
+// All segments together: an outcome's marks may be in another file than the outcome, even in another loop's.
+struct Collected {
+  std::vector<Outcome> outcomes;
+  std::set<std::pair<uint32_t, uint64_t>> settled;
+  std::map<uint64_t, uint64_t> logged;  // run -> events up to here
+};
+
+Result<std::vector<std::string>> segment_files(const std::string& directory) {
+  std::vector<std::filesystem::path> paths;
+  std::error_code error;
+  if (!std::filesystem::exists(directory, error)) return std::vector<std::string>{};
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() == ".journal") paths.push_back(it->path());
+  }
+  if (error) return Error{Errc::kIo, "cannot read " + directory + ": " + error.message()};
+  // "0-9" before "0-10": shorter first, then by name.
+  std::sort(paths.begin(), paths.end(), [](const auto& a, const auto& b) {
+    const auto left = a.filename().string(), right = b.filename().string();
+    return left.size() != right.size() ? left.size() < right.size() : left < right;
+  });
+  std::vector<std::string> names;
+  for (const auto& path : paths) names.push_back(path.string());
+  return names;
+}
+
+void read_entries(JournalReader& reader, uint64_t run, Collected& all) {
+  while (auto entry = reader.next()) {
+    switch (entry->type) {
+      case EntryType::kHeader:
+        break;
+      case EntryType::kOutcome:
+        all.outcomes.push_back({std::move(entry->record), run, entry->sequence});
+        break;
+      case EntryType::kSettled:
+        all.settled.emplace(entry->partition, entry->lease);
+        break;
+      case EntryType::kLogged: {
+        uint64_t& mark = all.logged[entry->run];
+        mark = std::max(mark, entry->sequence);
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Result<Replay> read_journals(const std::string& directory, std::string_view queue_identity) {
+  auto files = segment_files(directory);
+  if (!files.ok()) return files.error();
+  Replay replay;
+  Collected all;
+  for (const auto& path : *files) {
+    auto bytes = read_file(path);
+    if (!bytes.ok()) return Error{Errc::kIo, bytes.error().message};
+    JournalReader reader(*bytes);
+    auto header = reader.next();
+    // A segment that died before its header was whole has nothing in it.
+    const bool stillborn = reader.recognised() && !header && reader.damaged() == 0;
+    const bool ours =
+        header && header->type == EntryType::kHeader && header->identity == queue_identity;
+    if (!ours && !stillborn) {
+      replay.foreign.push_back(path);
+      continue;
+    }
+    replay.segments.push_back(path);
+    if (ours) read_entries(reader, header->run, all);
+    replay.damaged += reader.damaged();
+  }
+
+  std::set<uint64_t> runs;
+  for (auto& outcome : all.outcomes) {
+    const auto mark = all.logged.find(outcome.run);
+    if (mark == all.logged.end() || outcome.sequence > mark->second) {
+      replay.unlogged.push_back(outcome.record);
+      runs.insert(outcome.run);
+    }
+    const std::pair<uint32_t, uint64_t> lease{outcome.record.partition, outcome.record.lease};
+    if (!all.settled.contains(lease)) replay.unsettled[lease].push_back(std::move(outcome.record));
+  }
+  replay.runs.assign(runs.begin(), runs.end());
+  return replay;
+}
+
+}  // namespace volley::delivery

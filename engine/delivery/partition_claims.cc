@@ -1,0 +1,303 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/delivery/partition_owner.h"
+
+namespace volley::delivery {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kPollFirst = 20ms;
+constexpr Duration kPollSlowest = 200ms;
+constexpr Duration kDryFor = 1s;
+constexpr Duration kRestUnusable = 5s;       // a context that cannot be had
+constexpr Duration kRestNotSending = 500ms;  // a campaign that stopped between claim and now
+constexpr Duration kRestNoRoom = 5s;         // its site has enough to do
+constexpr uint32_t kMaxChunks = 8;
+constexpr uint32_t kWorksOfADomain = 3;
+
+// One domain on one lane; a partition is a function of the domain.
+std::string key_of(const queue::Destination& d) {
+  return std::string(queue::to_string(d.lane)) + '|' + d.tenant + '|' + d.domain;
+}
+
+}  // namespace
+
+PartitionOwner::Held* PartitionOwner::find(uint64_t ticket) {
+  const auto found = held_.find(ticket);
+  return found == held_.end() ? nullptr : found->second.get();
+}
+
+// What a claim may bring is counted as if it had come. An empty loop always takes something, however small its memory.
+uint32_t PartitionOwner::chunks_to_claim() const {
+  const uint64_t used = in_memory_ + reserved_;
+  if (used == 0) {
+    return std::clamp<uint32_t>(options_.recipients_in_memory / queue::kMaxChunkRecipients, 1,
+                                kMaxChunks);
+  }
+  if (used >= options_.recipients_in_memory) return 0;
+  const uint64_t room = (options_.recipients_in_memory - used) / queue::kMaxChunkRecipients;
+  return static_cast<uint32_t>(std::min<uint64_t>(room, kMaxChunks));
+}
+
+void PartitionOwner::claim_any(Partition& p) {
+  const uint32_t chunks = chunks_to_claim();
+  const uint32_t reserved = chunks * queue::kMaxChunkRecipients;
+  p.claiming = true;
+  reserved_ += reserved;
+  queue::ClaimRequest request;
+  request.partition = p.number;
+  request.epoch = p.epoch;
+  request.max_chunks = chunks;
+  shard_[metrics::Metric::kQueueClaims].add();
+  door_.claim(std::move(request), [this, number = p.number, epoch = p.epoch,
+                                   reserved](Result<queue::ClaimReply> reply) {
+    on_claimed(number, epoch, {}, reserved, std::move(reply));
+  });
+}
+
+void PartitionOwner::claim_wanted(Partition& p) {
+  queue::ClaimRequest request;
+  request.partition = p.number;
+  request.epoch = p.epoch;
+  request.max_chunks = chunks_to_claim();
+  std::vector<std::string> wanted;
+  while (!p.wants.empty() && wanted.size() < request.max_chunks) {
+    const std::string key = *p.wants.begin();
+    p.wants.erase(p.wants.begin());
+    const auto domain = domains_.find(key);
+    if (domain == domains_.end()) continue;
+    domain->second.wanting = true;
+    request.wanted.push_back(domain->second.destination);
+    wanted.push_back(key);
+  }
+  if (wanted.empty()) return;
+  request.max_chunks = static_cast<uint32_t>(wanted.size());
+  const uint32_t reserved = request.max_chunks * queue::kMaxChunkRecipients;
+  p.claiming_wanted = true;
+  reserved_ += reserved;
+  shard_[metrics::Metric::kQueueClaims].add();
+  door_.claim(std::move(request), [this, number = p.number, epoch = p.epoch, reserved,
+                                   wanted](Result<queue::ClaimReply> reply) {
+    on_claimed(number, epoch, wanted, reserved, std::move(reply));
+  });
+}
+
+void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch,
+                                const std::vector<std::string>& wanted, uint32_t reserved,
+                                Result<queue::ClaimReply> reply) {
+  Partition& p = at(number);
+  reserved_ -= reserved;
+  (wanted.empty() ? p.claiming : p.claiming_wanted) = false;
+  const bool mine = p.epoch == epoch && p.state == State::kOwned;
+  if (!reply.ok()) {
+    if (mine) lose(p, reply.error().message);
+  } else {
+    for (const auto& chunk : reply->chunks) admit(p, chunk);
+    if (wanted.empty()) {
+      const bool nothing = reply->chunks.empty() && reply->next_due_ms != 0;
+      p.backoff = nothing ? std::clamp(p.backoff * 2, kPollFirst, kPollSlowest) : Duration{};
+      p.poll_at = loop_.now() + p.backoff;
+      if (nothing && reply->next_due_ms > 0) {
+        p.poll_at =
+            std::min(p.poll_at, loop_.now() + std::chrono::milliseconds(reply->next_due_ms));
+      }
+    }
+  }
+  wanted_over(p, wanted);
+  run();
+}
+
+// Those that got nothing are not asked for again at once; one whose works ended meanwhile goes back to "any".
+void PartitionOwner::wanted_over(Partition& p, const std::vector<std::string>& wanted) {
+  for (const auto& key : wanted) {
+    const auto found = domains_.find(key);
+    if (found == domains_.end()) continue;
+    Domain& domain = found->second;
+    // admit() has taken the mark from those that got something.
+    if (domain.wanting) domain.dry_until = loop_.now() + kDryFor;
+    domain.wanting = false;
+    if (domain.works > 0) continue;
+    if (p.state == State::kOwned)
+      door_.ready(p.number, p.epoch, domain.destination, ready_in(domain));
+    domains_.erase(found);
+  }
+}
+
+void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
+  const std::string key = key_of(claimed.destination);
+  auto made = make_work(p.number, p.epoch, claimed);
+  if (!made.ok()) {
+    // It stays in flight: after some more owners the queue parks it, where people can look at it.
+    log_error("partition " + std::to_string(p.number) + ", lease " + std::to_string(claimed.lease) +
+              " of campaign " + claimed.destination.campaign + ": " + made.error().message);
+    if (!domains_.contains(key)) door_.ready(p.number, p.epoch, claimed.destination, 0);
+    return;
+  }
+  auto held = std::make_unique<Held>();
+  held->ticket = next_ticket_++;
+  held->partition = p.number;
+  held->epoch = p.epoch;
+  held->lease = claimed.lease;
+  held->domain = key;
+  held->work = std::move(*made);
+  held->site_loop = options_.loop;
+  Work& work = *held->work;
+  work.owner_loop = options_.loop;
+  work.ticket = held->ticket;
+  const auto recipients = work.chunk.recipients();
+  for (size_t i = 0; i < recipients.size(); ++i) {
+    if (work.states[i] == RecipientState::kFinal) held->numbers.push_back(recipients[i].number);
+  }
+  held->remaining = work.waiting;
+  held->control = cache_->control(claimed.destination.campaign);
+  held->control->in_memory += static_cast<int64_t>(held->remaining);
+  in_memory_ += held->remaining;
+  ++p.held;
+
+  auto [at_domain, first] = domains_.try_emplace(key);
+  Domain& domain = at_domain->second;
+  if (first) {
+    domain.destination = claimed.destination;
+    domain.partition = p.number;
+  }
+  ++domain.works;
+  domain.wanting = false;
+  domain.remaining += held->remaining;
+  domain.chunk_size = held->remaining;
+  shard_[metrics::Metric::kQueueClaimedRecipients].add(held->remaining);
+  // Nobody waits for a notification that is under way already.
+  if (claimed.destination.lane == queue::Lane::kTransactional && p.state == State::kOwned) {
+    door_.ready(p.number, p.epoch, claimed.destination, 0);
+  }
+
+  if (const auto old = p.replay.find(claimed.lease); old != p.replay.end()) {
+    shard_[metrics::Metric::kReplayedOutcomes].add(apply_replay(work, old->second, wall_now()));
+  }
+  Held& kept = *held;
+  held_.emplace(kept.ticket, std::move(held));
+  if (work.waiting == 0) return come_to_rest(kept);
+  if (!work.fresh.empty()) {
+    kept.pending = compose_portion(work, door_.queue_now_ms(), options_.retry_wheel_ms);
+    settle_next(kept);
+  }
+  if (p.state == State::kLost || stopping_) return give_back(kept, Duration{});
+  find_context(kept);
+}
+
+void PartitionOwner::find_context(Held& held) {
+  const queue::Destination& destination = held.work->destination;
+  if (destination.campaign == queue::kSingleMessages) {
+    const int64_t accepted_ms = held.work->chunk.recipients().front().enqueued_ms;
+    if (auto context = cache_->single(held.partition, held.work->chunk.inline_content(),
+                                      accepted_ms, held.ticket)) {
+      use_context(held, *context);
+    }
+    return;
+  }
+  if (auto context = cache_->find(destination.campaign, held.ticket)) use_context(held, *context);
+}
+
+void PartitionOwner::on_context(uint64_t ticket, const ContextResult& context) {
+  if (Held* held = find(ticket)) use_context(*held, context);
+}
+
+void PartitionOwner::use_context(Held& held, const ContextResult& context) {
+  Work& work = *held.work;
+  if (!context.ok()) {
+    // A campaign is paused and can be mended; a single message that cannot be rendered never will be.
+    if (work.destination.campaign != queue::kSingleMessages) return give_back(held, kRestUnusable);
+    Record refusal;
+    refusal.verdict = Verdict::kBounced;
+    refusal.enhanced = "5.6.0";
+    refusal.text = sanitize(context.error().message);
+    return decide_all(held, refusal);
+  }
+  work.campaign = of_tenure(at(held.partition), *context);
+  if (!work.campaign->sending() || stopping_) return give_back(held, kRestNotSending);
+  if (work.destination.lane == queue::Lane::kTransactional) expire_overdue(held);
+  if (work.waiting == 0) return come_to_rest(held);
+  held.stage = Stage::kRoute;
+  if (auto answer = delivery_.route(queue::domain_of(work.destination.domain), held.ticket))
+    use_route(held, *answer);
+}
+
+// The same context, which also says when this tenure of the partition is over.
+std::shared_ptr<const CampaignContext> PartitionOwner::of_tenure(
+    Partition& p, std::shared_ptr<const CampaignContext> context) {
+  const bool single = context->record.id == queue::kSingleMessages;
+  auto& [from, made] = p.contexts[context->record.id];
+  if (!single && from == context) return made;
+  auto copy = std::make_shared<CampaignContext>(*context);
+  copy->revoked = p.revoked;
+  from = std::move(context);
+  made = copy;
+  return copy;
+}
+
+// What waited longer than it is worth: a password reset of yesterday is not sent any more.
+void PartitionOwner::expire_overdue(Held& held) {
+  const int64_t now = door_.queue_now_ms();
+  const auto recipients = held.work->chunk.recipients();
+  for (size_t i = 0; i < recipients.size(); ++i) {
+    if (held.work->states[i] != RecipientState::kWaiting) continue;
+    if (now - recipients[i].enqueued_ms <= held.work->campaign->record.retry.give_up_after_ms)
+      continue;
+    Record record;
+    record.verdict = Verdict::kExpired;
+    record.code = recipients[i].last_code;
+    record.enhanced = "5.4.7";
+    record.text = "expired in the queue";
+    decide(held, i, std::move(record));
+  }
+}
+
+void PartitionOwner::on_route(uint64_t ticket, const RouteAnswer& answer) {
+  if (Held* held = find(ticket)) use_route(*held, answer);
+}
+
+void PartitionOwner::use_route(Held& held, const RouteAnswer& answer) {
+  if (!held.work->campaign->sending() || stopping_) return give_back(held, kRestNotSending);
+  if (answer.path) return hand_over(held, answer.path);
+  Record record;
+  record.verdict = answer.permanent ? Verdict::kBounced : Verdict::kDeferred;
+  record.code = answer.code;
+  record.enhanced = answer.enhanced;
+  record.text = answer.text;
+  decide_all(held, record);
+}
+
+void PartitionOwner::hand_over(Held& held, std::shared_ptr<const Path> path) {
+  Domain& domain = domains_.at(held.domain);
+  domain.path = path;
+  const bool urgent = domain.destination.lane == queue::Lane::kTransactional;
+  if (!urgent && !delivery_.wants_more(*path)) {
+    return give_back(
+        held, kRestNoRoom + Duration(random_.below(static_cast<uint64_t>(kRestNoRoom.count()))));
+  }
+  held.stage = Stage::kOut;
+  held.work->path = std::move(path);
+  const uint64_t ticket = held.ticket;
+  const std::string key = held.domain;
+  const unsigned loop = delivery_.accept(std::move(held.work));
+  if (Held* still = find(ticket)) still->site_loop = loop;
+  maybe_want(key);
+}
+
+// More of a domain by name: when its works run low, or when there is plenty of room.
+void PartitionOwner::maybe_want(const std::string& domain_key) {
+  const auto found = domains_.find(domain_key);
+  if (found == domains_.end() || stopping_) return;
+  Domain& domain = found->second;
+  Partition& p = at(domain.partition);
+  if (p.state != State::kOwned || domain.wanting || !domain.path || domain.works >= kWorksOfADomain)
+    return;
+  if (loop_.now() < domain.dry_until || loop_.now() < domain.rest_until) return;
+  const bool low = domain.remaining * 2 < domain.chunk_size;
+  const bool roomy = (in_memory_ + reserved_) * 2 < options_.recipients_in_memory;
+  if (!(low || roomy) || !delivery_.wants_more(*domain.path)) return;
+  p.wants.insert(domain_key);
+}
+
+}  // namespace volley::delivery

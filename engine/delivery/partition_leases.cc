@@ -1,0 +1,284 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/delivery/partition_owner.h"
+
+namespace volley::delivery {
+namespace {
+
+constexpr Duration kRetryOwning = std::chrono::seconds(1);
+
+std::string name_of(uint32_t partition) { return "partition " + std::to_string(partition); }
+
+}  // namespace
+
+PartitionOwner::PartitionOwner(net::Loop& loop, queue::Door& door, const message::DkimKeyRing& keys,
+                               ControlTable& controls, ReplayBook& replay, metrics::Shard& shard,
+                               Delivery& delivery, OwnerOptions options)
+    : loop_(loop),
+      door_(door),
+      replay_(replay),
+      shard_(shard),
+      delivery_(delivery),
+      options_(std::move(options)),
+      random_(options_.seed),
+      cache_(
+          std::make_unique<CampaignCache>(loop, door, keys, options_.dedupe_key, controls, *this)),
+      timer_(loop, [this] { run(); }) {
+  for (uint32_t number = options_.loop; number < options_.partitions; number += options_.loops) {
+    auto p = std::make_unique<Partition>();
+    p->number = number;
+    partitions_.push_back(std::move(p));
+  }
+}
+
+PartitionOwner::~PartitionOwner() {
+  for (const auto& [ticket, held] : held_)
+    held->control->in_memory -= static_cast<int64_t>(held->remaining);
+}
+
+void PartitionOwner::start() {
+  cache_->poll();
+  run();
+}
+
+void PartitionOwner::wake() {
+  for (auto& p : partitions_) {
+    p->poll_at = TimePoint{};
+    p->backoff = {};
+  }
+  cache_->poll();
+  run();
+}
+
+void PartitionOwner::stop() {
+  stopping_ = true;
+  for (auto& p : partitions_) p->wants.clear();
+  run();
+}
+
+bool PartitionOwner::stopped() const {
+  return stopping_ && held_.empty() &&
+         std::all_of(partitions_.begin(), partitions_.end(),
+                     [](const auto& p) { return p->state == State::kReleased; });
+}
+
+// One look at every partition; the timer brings us back for what is not due yet, callbacks for the rest.
+void PartitionOwner::run() {
+  TimePoint next = kNever;
+  const size_t count = partitions_.size();
+  for (size_t i = 0; i < count; ++i) next = std::min(next, step(*partitions_[(turn_ + i) % count]));
+  if (count > 0) turn_ = (turn_ + 1) % count;
+  shard_[metrics::Metric::kRecipientsInMemory].set(in_memory_);
+  timer_.set(next);
+}
+
+TimePoint PartitionOwner::step(Partition& p) {
+  const TimePoint now = loop_.now();
+  switch (p.state) {
+    case State::kFree:
+      if (stopping_) {
+        p.state = State::kReleased;
+        return kNever;
+      }
+      if (now < p.retry_at) return p.retry_at;
+      acquire(p);
+      return kNever;
+    case State::kLost:
+      // Its works come back first: a recipient must not be in two of them.
+      if (p.held > 0 || p.claiming || p.claiming_wanted) return kNever;
+      p.state = State::kFree;
+      p.retry_at = now + kRetryOwning;
+      return stopping_ ? step(p) : p.retry_at;
+    case State::kRecovering:
+    case State::kOwned:
+      break;
+    case State::kAcquiring:
+    case State::kReleasing:
+    case State::kReleased:
+      return kNever;
+  }
+  if (now >= p.fence_at) {
+    lose(p, "its lease could not be renewed in time");
+    return step(p);
+  }
+  if (now >= p.renew_at && !p.renewing) renew(p);
+  TimePoint next = p.renewing ? p.fence_at : p.renew_at;
+  if (p.state != State::kOwned) return next;
+  if (stopping_) {
+    if (p.held == 0 && !p.claiming && !p.claiming_wanted && !p.renewing) release(p);
+    return next;
+  }
+  if (!p.claiming_wanted && !p.wants.empty() && chunks_to_claim() > 0) claim_wanted(p);
+  if (!p.claiming && chunks_to_claim() > 0) {
+    if (now >= p.poll_at) {
+      claim_any(p);
+    } else {
+      next = std::min(next, p.poll_at);
+    }
+  }
+  return next;
+}
+
+void PartitionOwner::acquire(Partition& p) {
+  p.state = State::kAcquiring;
+  const auto ttl =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease_ttl).count();
+  door_.own(p.number, 0, ttl,
+            [this, number = p.number, sent = loop_.now()](Result<queue::Lease> lease) {
+              acquired(number, sent, lease);
+            });
+}
+
+void PartitionOwner::acquired(uint32_t number, TimePoint sent, const Result<queue::Lease>& lease) {
+  Partition& p = at(number);
+  p.state = State::kFree;
+  p.retry_at = loop_.now() + kRetryOwning;
+  if (!lease.ok()) {
+    log_warn(name_of(number) + " cannot be owned: " + lease.error().message);
+    return run();
+  }
+  p.holder = lease->holder;
+  // A reply that was long on its way may speak of a lease that is over.
+  if (lease->epoch == 0 || loop_.now() >= sent + options_.lease_ttl * 2 / 3) return run();
+  p.holder.clear();
+  p.epoch = lease->epoch;
+  p.renew_at = sent + options_.lease_ttl / 3;
+  p.fence_at = sent + options_.lease_ttl * 2 / 3;
+  p.renewing = false;
+  p.revoked = std::make_shared<std::atomic<bool>>(false);
+  p.contexts.clear();
+  p.wants.clear();
+  p.replay = replay_.of(number);
+  p.recovered.clear();
+  p.state = State::kRecovering;
+  for (const auto& [id, record] : cache_->records()) {
+    if (record.state != queue::CampaignState::kFinished) apply(p, record);
+  }
+  recover(p);
+  run();
+}
+
+void PartitionOwner::apply(Partition& p, const queue::Campaign& record) {
+  door_.apply(p.number, p.epoch, record, [number = p.number, id = record.id](Status done) {
+    if (!done.ok()) log_debug(name_of(number) + ", campaign " + id + ": " + done.error().message);
+  });
+}
+
+void PartitionOwner::on_campaign(const queue::Campaign& record, bool resumed) {
+  for (auto& p : partitions_) {
+    const bool mine = p->state == State::kOwned || p->state == State::kRecovering;
+    if (!mine) continue;
+    apply(*p, record);
+    if (record.state == queue::CampaignState::kFinished) p->contexts.erase(record.id);
+    p->poll_at = TimePoint{};
+    p->backoff = {};
+  }
+  delivery_.campaign_changed(record, resumed);
+  run();
+}
+
+void PartitionOwner::renew(Partition& p) {
+  p.renewing = true;
+  const auto ttl =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease_ttl).count();
+  door_.own(p.number, p.epoch, ttl,
+            [this, number = p.number, epoch = p.epoch, sent = loop_.now()](
+                Result<queue::Lease> lease) { renewed(number, epoch, sent, lease); });
+}
+
+void PartitionOwner::renewed(uint32_t number, uint64_t epoch, TimePoint sent,
+                             const Result<queue::Lease>& lease) {
+  Partition& p = at(number);
+  if (p.epoch != epoch) return;
+  p.renewing = false;
+  if (p.state != State::kOwned && p.state != State::kRecovering) return run();
+  if (!lease.ok()) {
+    lose(p, lease.error().message);
+  } else if (lease->epoch != epoch) {
+    p.holder = lease->holder;
+    lose(p,
+         lease->epoch == 0 ? "it belongs to " + lease->holder : "somebody else had it meanwhile");
+  } else {
+    p.renew_at = sent + options_.lease_ttl / 3;
+    p.fence_at = sent + options_.lease_ttl * 2 / 3;
+  }
+  run();
+}
+
+void PartitionOwner::recover(Partition& p) {
+  p.claiming = true;
+  door_.recover(
+      p.number, p.epoch,
+      [this, number = p.number, epoch = p.epoch](Result<std::vector<queue::Claimed>> claimed) {
+        recovered(number, epoch, std::move(claimed));
+      });
+}
+
+void PartitionOwner::recovered(uint32_t number, uint64_t epoch,
+                               Result<std::vector<queue::Claimed>> claimed) {
+  Partition& p = at(number);
+  p.claiming = false;
+  if (p.epoch != epoch) return;
+  if (!claimed.ok()) {
+    if (p.state == State::kRecovering) lose(p, "recovery: " + claimed.error().message);
+    return run();
+  }
+  for (const auto& chunk : *claimed) {
+    p.recovered.insert(chunk.lease);
+    admit(p, chunk);
+  }
+  if (p.state == State::kRecovering) {
+    if (claimed->empty()) {
+      recovery_over(p);
+    } else {
+      recover(p);
+    }
+  }
+  run();
+}
+
+void PartitionOwner::recovery_over(Partition& p) {
+  for (const uint64_t lease : replay_.recovered_only(p.number, p.recovered)) {
+    delivery_.lease_closed(p.number, lease, options_.loop);
+  }
+  p.replay.clear();
+  p.recovered.clear();
+  p.state = State::kOwned;
+  p.poll_at = TimePoint{};
+  p.backoff = {};
+}
+
+// What is waiting comes back and is settled under the old epoch, if the queue still takes that; what is in flight finishes.
+void PartitionOwner::lose(Partition& p, const std::string& why) {
+  log_warn(name_of(p.number) + " is lost: " + why);
+  p.state = State::kLost;
+  p.revoked->store(true, std::memory_order_relaxed);
+  p.wants.clear();
+  std::vector<std::string> campaigns;
+  for (const auto& [id, contexts] : p.contexts) campaigns.push_back(id);
+  p.contexts.clear();
+  if (!campaigns.empty()) delivery_.look_again(campaigns);
+}
+
+void PartitionOwner::release(Partition& p) {
+  p.state = State::kReleasing;
+  door_.release(p.number, p.epoch, [this, number = p.number](Status done) {
+    if (!done.ok()) log_debug(name_of(number) + ": " + done.error().message);
+    at(number).state = State::kReleased;
+  });
+}
+
+OwnerSnapshot PartitionOwner::snapshot() const {
+  OwnerSnapshot s;
+  s.wanted = static_cast<uint32_t>(partitions_.size());
+  for (const auto& p : partitions_) {
+    if (p->state == State::kOwned || p->state == State::kRecovering) ++s.owned;
+    if (!p->holder.empty()) s.elsewhere = p->holder;
+  }
+  s.recipients_in_memory = in_memory_;
+  s.works = held_.size();
+  return s;
+}
+
+}  // namespace volley::delivery

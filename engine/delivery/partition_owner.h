@@ -1,0 +1,194 @@
+// PartitionOwner: a loop's share of the queue's partitions, from lease to settlement.
+//
+// Purpose    Leases partitions (number % loops == loop), recovers what earlier owners left in flight, claims chunks while there is
+//            room in memory, finds their campaign and route, hands them to Delivery, settles what comes back.
+// Rules      One settlement of a lease at a time, in order. A partition that is lost is not asked for again before all its works
+//            are back: no recipient is ever in two works of one engine. A domain is offered to "any" again by the settlement of
+//            its last work; more of it is claimed by name meanwhile. Transactional domains are offered again at once.
+// Ownership  Owns the campaign cache and each work that is not with Delivery. Door, Delivery, ReplayBook outlive it; destroy the
+//            Door first, its callbacks stop then.
+// Thread     The loop's.
+// Errors     Logged; what cannot be settled stays in flight in the queue and is recovered by the partition's next owner.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/net/loop.h"
+#include "base/net/timer.h"
+#include "base/random.h"
+#include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/delivery.h"
+#include "engine/delivery/replay_book.h"
+#include "engine/delivery/settlement.h"
+#include "metrics/registry.h"
+#include "queue/door.h"
+
+namespace volley::delivery {
+
+struct OwnerOptions {
+  unsigned loop = 0, loops = 1;
+  uint32_t partitions = queue::kDefaultPartitions;
+  Duration lease_ttl = std::chrono::seconds(15);
+  uint32_t recipients_in_memory = 16384;
+  int64_t retry_wheel_ms = 5000;
+  std::string dedupe_key;
+  uint64_t seed = 1;
+};
+
+struct OwnerSnapshot {
+  uint32_t owned = 0, wanted = 0;  // partitions
+  std::string elsewhere;           // holder of one that somebody else has
+  uint64_t recipients_in_memory = 0, works = 0;
+};
+
+class PartitionOwner final : public CampaignCache::Listener {
+ public:
+  PartitionOwner(net::Loop& loop, queue::Door& door, const message::DkimKeyRing& keys,
+                 ControlTable& controls, ReplayBook& replay, metrics::Shard& shard,
+                 Delivery& delivery, OwnerOptions options);
+  ~PartitionOwner();
+
+  void start();
+  void wake();           // something was queued
+  void stop();           // claim nothing more; give leases back once all is settled
+  bool stopped() const;  // stop() has come to its end
+  CampaignCache& campaigns() { return *cache_; }
+  OwnerSnapshot snapshot() const;
+
+  void on_route(uint64_t ticket, const RouteAnswer& answer);
+  void on_progress(uint64_t ticket, Portion portion);
+  void on_returned(std::unique_ptr<Work> work);
+
+  void on_context(uint64_t ticket, const ContextResult& context) override;
+  void on_campaign(const queue::Campaign& record, bool resumed) override;
+
+ private:
+  enum class State : uint8_t {
+    kFree,
+    kAcquiring,
+    kRecovering,
+    kOwned,
+    kLost,
+    kReleasing,
+    kReleased
+  };
+
+  struct Partition {
+    uint32_t number = 0;
+    State state = State::kFree;
+    uint64_t epoch = 0;
+    std::string holder;  // somebody else
+    TimePoint retry_at{}, renew_at{}, fence_at{}, poll_at{};
+    Duration backoff{};
+    bool renewing = false, claiming = false, claiming_wanted = false;
+    size_t held = 0;                             // leases of chunks we know of
+    std::shared_ptr<std::atomic<bool>> revoked;  // of this tenure
+    // Contexts of this tenure, and what each was made from.
+    std::map<std::string, std::pair<std::shared_ptr<const CampaignContext>,
+                                    std::shared_ptr<const CampaignContext>>>
+        contexts;
+    std::set<std::string> wants;                     // keys of domains to claim by name
+    std::map<uint64_t, std::vector<Record>> replay;  // while recovering
+    std::set<uint64_t> recovered;
+  };
+
+  struct Domain {
+    queue::Destination destination;
+    uint32_t partition = 0;
+    uint32_t works = 0;
+    uint64_t remaining = 0;   // recipients of its works not settled
+    uint64_t chunk_size = 0;  // of the last one
+    TimePoint rest_until{}, dry_until{};
+    bool wanting = false;  // a claim by name is under way
+    std::shared_ptr<const Path> path;
+  };
+
+  enum class Stage : uint8_t { kContext, kRoute, kOut, kBack };
+
+  struct Held {  // a claimed chunk, until its lease is closed
+    uint64_t ticket = 0;
+    uint32_t partition = 0;
+    uint64_t epoch = 0, lease = 0;
+    std::string domain;  // key
+    Stage stage = Stage::kContext;
+    std::unique_ptr<Work> work;  // not while it is out
+    std::shared_ptr<CampaignControl> control;
+    uint64_t remaining = 0;
+    uint32_t sequence = 0;
+    unsigned site_loop = 0;
+    bool outstanding = false, closing = false, dead = false;
+    Portion pending;
+    std::vector<uint64_t> numbers;  // settled or on the way
+  };
+
+  // partition_leases.cc: owning partitions
+  void run();
+  TimePoint step(Partition& p);
+  void acquire(Partition& p);
+  void acquired(uint32_t number, TimePoint sent, const Result<queue::Lease>& lease);
+  void renew(Partition& p);
+  void renewed(uint32_t number, uint64_t epoch, TimePoint sent, const Result<queue::Lease>& lease);
+  void recover(Partition& p);
+  void recovered(uint32_t number, uint64_t epoch, Result<std::vector<queue::Claimed>> claimed);
+  void recovery_over(Partition& p);
+  void lose(Partition& p, const std::string& why);
+  void release(Partition& p);
+  void apply(Partition& p, const queue::Campaign& record);
+
+  // partition_claims.cc: from claim to Delivery
+  uint32_t chunks_to_claim() const;
+  void claim_any(Partition& p);
+  void claim_wanted(Partition& p);
+  void on_claimed(uint32_t number, uint64_t epoch, const std::vector<std::string>& wanted,
+                  uint32_t reserved, Result<queue::ClaimReply> reply);
+  void wanted_over(Partition& p, const std::vector<std::string>& wanted);
+  void admit(Partition& p, const queue::Claimed& claimed);
+  void find_context(Held& held);
+  void use_context(Held& held, const ContextResult& context);
+  void use_route(Held& held, const RouteAnswer& answer);
+  void hand_over(Held& held, std::shared_ptr<const Path> path);
+  std::shared_ptr<const CampaignContext> of_tenure(Partition& p,
+                                                   std::shared_ptr<const CampaignContext> context);
+  void expire_overdue(Held& held);
+  void maybe_want(const std::string& domain_key);
+
+  // partition_settle.cc: from outcome to queue
+  void decide_all(Held& held, const Record& like);
+  void decide(Held& held, size_t index, Record record);
+  void give_back(Held& held, Duration rest);
+  void come_to_rest(Held& held);
+  void settle_next(Held& held);
+  int64_t ready_in(Domain& domain) const;
+  void on_settled(uint64_t ticket, const Result<queue::SettleResult>& result);
+  void let_go(Held& held);
+  void settled_some(Held& held, uint64_t recipients);
+
+  Partition& at(uint32_t number) { return *partitions_[number / options_.loops]; }
+  Held* find(uint64_t ticket);
+
+  net::Loop& loop_;
+  queue::Door& door_;
+  ReplayBook& replay_;
+  metrics::Shard& shard_;
+  Delivery& delivery_;
+  OwnerOptions options_;
+  Random random_;
+  std::unique_ptr<CampaignCache> cache_;
+  net::Timer timer_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::unordered_map<std::string, Domain> domains_;
+  std::unordered_map<uint64_t, std::unique_ptr<Held>> held_;
+  uint64_t next_ticket_ = 1;
+  uint64_t in_memory_ = 0;  // recipients
+  uint64_t reserved_ = 0;   // by claims under way
+  size_t turn_ = 0;         // whose claim comes first
+  bool stopping_ = false;
+};
+
+}  // namespace volley::delivery

@@ -1,0 +1,126 @@
+#include "engine/delivery/status.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace volley::delivery {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const SiteSnapshot& s) {
+  return {{"site", s.site},
+          {"provider", s.provider},
+          {"connections", s.connections},
+          {"connection_limit", s.connection_limit},
+          {"in_flight", s.in_flight},
+          {"waiting", s.waiting},
+          {"delivered", s.delivered},
+          {"deferred", s.deferred},
+          {"bounced", s.bounced},
+          {"rate", s.rate},
+          {"limited_by", s.limited_by},
+          {"last_reply", s.last_reply},
+          {"paused_for_ms", s.paused_for_ms}};
+}
+
+void merge_into(SiteSnapshot& sum, uint64_t& most_waiting, const SiteSnapshot& s) {
+  sum.connections += s.connections;
+  sum.connection_limit += s.connection_limit;
+  sum.in_flight += s.in_flight;
+  sum.waiting += s.waiting;
+  sum.delivered += s.delivered;
+  sum.deferred += s.deferred;
+  sum.bounced += s.bounced;
+  sum.rate += s.rate;
+  sum.paused_for_ms = std::max(sum.paused_for_ms, s.paused_for_ms);
+  if (s.waiting >= most_waiting) {
+    most_waiting = s.waiting;
+    sum.limited_by = s.limited_by;
+  }
+  if (!s.last_reply.empty()) sum.last_reply = s.last_reply;
+}
+
+}  // namespace
+
+std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops) {
+  std::map<std::string, std::pair<SiteSnapshot, uint64_t>> merged;
+  for (const auto& loop : loops) {
+    for (const auto& site : loop.sites) {
+      auto& [sum, most_waiting] = merged[site.site];
+      sum.site = site.site;
+      sum.provider = site.provider;
+      merge_into(sum, most_waiting, site);
+    }
+  }
+  std::vector<SiteSnapshot> sites;
+  for (auto& [name, entry] : merged) sites.push_back(std::move(entry.first));
+  std::stable_sort(sites.begin(), sites.end(),
+                   [](const auto& a, const auto& b) { return a.waiting > b.waiting; });
+  return sites;
+}
+
+StatusBoard::StatusBoard(std::string engine_id, std::string hostname, unsigned loops)
+    : engine_id_(std::move(engine_id)),
+      hostname_(std::move(hostname)),
+      loops_(loops),
+      journal_errors_(loops) {}
+
+void StatusBoard::put(unsigned loop, LoopStatus status) {
+  const std::lock_guard lock(mutex_);
+  loops_[loop] = std::move(status);
+}
+
+void StatusBoard::journal_trouble(unsigned loop, std::string error) {
+  const std::lock_guard lock(mutex_);
+  journal_errors_[loop] = std::move(error);
+}
+
+void StatusBoard::set_state(std::string state) {
+  const std::lock_guard lock(mutex_);
+  state_ = std::move(state);
+}
+
+std::string StatusBoard::json() const {
+  const std::lock_guard lock(mutex_);
+  Json loops = Json::array(), sites = Json::array();
+  bool connected = true;
+  std::string error, elsewhere;
+  uint64_t owned = 0, wanted = 0, in_memory = 0;
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    const LoopStatus& l = loops_[i];
+    connected = connected && l.connected;
+    if (!l.connected) error = l.queue_error;
+    owned += l.owner.owned;
+    wanted += l.owner.wanted;
+    in_memory += l.owner.recipients_in_memory;
+    if (!l.owner.elsewhere.empty()) elsewhere = l.owner.elsewhere;
+    loops.push_back({{"loop", i},
+                     {"connected", l.connected},
+                     {"error", l.connected ? "" : l.queue_error},
+                     {"partitions", l.owner.owned},
+                     {"works", l.owner.works},
+                     {"recipients_in_memory", l.owner.recipients_in_memory},
+                     {"journal",
+                      {{"bytes", l.journal_bytes},
+                       {"segments", l.journal_segments},
+                       {"error", journal_errors_[i]}}}});
+  }
+  for (const auto& site : merge_sites(loops_)) sites.push_back(to_json(site));
+  const Json document = {
+      {"engine", engine_id_},
+      {"hostname", hostname_},
+      {"pid", ::getpid()},
+      {"state", state_},
+      {"queue", {{"connected", connected}, {"error", error}}},
+      {"partitions", {{"owned", owned}, {"wanted", wanted}, {"elsewhere", elsewhere}}},
+      {"recipients_in_memory", in_memory},
+      {"loops", loops},
+      {"sites", sites}};
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace volley::delivery

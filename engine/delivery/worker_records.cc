@@ -1,0 +1,124 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/delivery/event_of.h"
+#include "engine/delivery/worker.h"
+
+namespace volley::delivery {
+namespace {
+
+using namespace std::chrono_literals;
+using metrics::Metric;
+
+constexpr Duration kJournalRetryEvery = 1s;
+constexpr Duration kAbandonLookEvery = 20ms;
+
+metrics::EventKind to_kind(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kDelivered:
+      return metrics::EventKind::kDelivered;
+    case Verdict::kBounced:
+      return metrics::EventKind::kBounced;
+    case Verdict::kExpired:
+      return metrics::EventKind::kExpired;
+    case Verdict::kSuppressed:
+      return metrics::EventKind::kSuppressed;
+    case Verdict::kDeferred:
+      return metrics::EventKind::kDeferred;
+    case Verdict::kInDoubt:
+      break;
+  }
+  return metrics::EventKind::kInDoubt;
+}
+
+Metric counter_of(Verdict verdict, queue::Lane lane) {
+  const bool bulk = lane == queue::Lane::kBulk;
+  switch (verdict) {
+    case Verdict::kDelivered:
+      return bulk ? Metric::kDeliveredBulk : Metric::kDeliveredTransactional;
+    case Verdict::kBounced:
+      return bulk ? Metric::kBouncedBulk : Metric::kBouncedTransactional;
+    case Verdict::kExpired:
+      return bulk ? Metric::kExpiredBulk : Metric::kExpiredTransactional;
+    case Verdict::kSuppressed:
+      return bulk ? Metric::kSuppressedBulk : Metric::kSuppressedTransactional;
+    case Verdict::kDeferred:
+      return bulk ? Metric::kDeferredBulk : Metric::kDeferredTransactional;
+    case Verdict::kInDoubt:
+      break;
+  }
+  return Metric::kInDoubt;
+}
+
+}  // namespace
+
+metrics::Event to_event(const Record& record) {
+  metrics::Event event;
+  event.time = record.time;
+  event.kind = to_kind(record.verdict);
+  event.id =
+      record.campaign + '.' + std::to_string(record.number) + '.' + std::to_string(record.attempt);
+  event.campaign = record.campaign;
+  event.lane = queue::to_string(record.lane);
+  event.recipient = record.recipient;
+  event.site = record.site;
+  event.host = record.host;
+  event.source = record.source;
+  event.code = record.code;
+  event.enhanced = record.enhanced;
+  event.text = record.text;
+  event.attempt = record.attempt;
+  return event;
+}
+
+void Worker::on_record(const Work& work, const Record& outcome) { record(work, outcome); }
+
+void Worker::record(const Work& work, const Record& outcome) {
+  const uint64_t sequence = shared_.events.append(to_event(outcome));
+  journal_->append(outcome, sequence);
+  count(work, outcome);
+}
+
+void Worker::count(const Work& work, const Record& outcome) {
+  shard_[counter_of(outcome.verdict, outcome.lane)].add();
+  if (outcome.verdict != Verdict::kDelivered) return;
+  // Chunks are packed in the order of numbers; one that is not is only left out of the histogram.
+  const auto recipients = work.chunk.recipients();
+  const auto found = std::lower_bound(
+      recipients.begin(), recipients.end(), outcome.number,
+      [](const queue::Recipient& r, uint64_t number) { return r.number < number; });
+  if (found == recipients.end() || found->number != outcome.number || found->enqueued_ms == 0)
+    return;
+  const int64_t waited = door_->queue_now_ms() - found->enqueued_ms;
+  shard_[metrics::Histogram::kTimeInQueue].observe(
+      std::chrono::milliseconds(std::max<int64_t>(0, waited)));
+}
+
+// Before this turn's bytes leave: what they tell a receiver must be written down.
+void Worker::on_turn_end() {
+  if (!journal_) return;
+  if (auto done = journal_->flush(); !done.ok()) hold_until_journalled(done.error());
+  shard_[Metric::kJournalBytes].set(journal_->bytes_written());
+}
+
+// The whole loop waits: whatever else it did, bytes to a receiver would be among it. Receivers wait for us, and so does the
+// queue: our leases run out if this lasts, and another engine takes over.
+void Worker::hold_until_journalled(const Error& error) {
+  log_error(error.message);
+  shared_.board.journal_trouble(index_, error.message);
+  TimePoint retry_at = monotonic_now() + kJournalRetryEvery;
+  for (;;) {
+    std::this_thread::sleep_for(kAbandonLookEvery);
+    if (shared_.abandon.load()) {
+      sites_.reset();  // unsent bytes go with it
+      return;
+    }
+    if (monotonic_now() < retry_at) continue;
+    if (journal_->flush().ok()) break;
+    retry_at = monotonic_now() + kJournalRetryEvery;
+  }
+  shared_.board.journal_trouble(index_, {});
+  log_info("the journal is written again; sending goes on");
+}
+
+}  // namespace volley::delivery
