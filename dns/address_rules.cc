@@ -72,7 +72,8 @@ void choose_addresses(std::vector<net::Endpoint>& addresses, Random& random) {
   if (addresses.size() <= kMaxAddresses) return;
   auto n6 = static_cast<size_t>(border - addresses.begin());
   size_t n4 = addresses.size() - n6;
-  size_t keep4 = std::min(n4, std::max(kMaxAddresses / 2, kMaxAddresses - std::min(n6, kMaxAddresses)));
+  size_t keep4 =
+      std::min(n4, std::max(kMaxAddresses / 2, kMaxAddresses - std::min(n6, kMaxAddresses)));
   size_t keep6 = kMaxAddresses - keep4;
   addresses.erase(addresses.begin() + static_cast<std::ptrdiff_t>(n6 + keep4), addresses.end());
   addresses.erase(addresses.begin() + static_cast<std::ptrdiff_t>(keep6), border);

@@ -28,7 +28,8 @@ class Reader {
   explicit Reader(std::span<const uint8_t> packet) : packet_(packet) {}
 
   bool failed() const { return failed_; }
-  size_t at() const { return at_; }
+  // What was read as the record's data must have been all of it, and nothing else.
+  void expect_end_of(const Record& r) { failed_ = failed_ || at_ != r.data + r.size; }
   void seek(size_t at) { at_ = at; }
   bool skip(size_t n) { return need(n) && (at_ += n, true); }
 
@@ -96,6 +97,7 @@ std::string follow_chain(Reader& reader, const std::vector<Record>& records, std
     ttl = std::min(ttl, next->second->ttl);
     reader.seek(next->second->data);
     name = reader.name();
+    reader.expect_end_of(*next->second);
   }
   return name;
 }
@@ -123,6 +125,7 @@ bool take_answers(std::span<const uint8_t> packet, Reader& reader,
       reader.seek(r.data);
       uint16_t preference = reader.u16();
       out.mx.push_back({preference, reader.name()});
+      reader.expect_end_of(r);
     } else if (r.type == static_cast<uint16_t>(RecordType::kA)) {
       take_address(packet, r, out.a, failed);
     } else if (r.type == static_cast<uint16_t>(RecordType::kAaaa)) {
@@ -143,6 +146,7 @@ void take_soa(Reader& reader, const Record& r, Answer& out) {
   reader.name();
   reader.skip(16);  // serial, refresh, retry, expire
   uint32_t minimum = reader.u32();
+  reader.expect_end_of(r);
   if (!reader.failed()) out.negative_ttl = std::min(r.ttl, minimum);
 }
 

@@ -172,7 +172,8 @@ const net::Endpoint& Channel::server() const { return impl_->server; }
 Result<std::vector<net::Endpoint>> system_servers() {
   if (Status ready = initialize_library(); !ready) return ready.error();
   ares_channel channel = nullptr;
-  if (int rc = ares_init(&channel); rc != ARES_SUCCESS) return ares_error("reading resolv.conf", rc);
+  if (int rc = ares_init(&channel); rc != ARES_SUCCESS)
+    return ares_error("reading resolv.conf", rc);
   ares_addr_port_node* nodes = nullptr;
   int rc = ares_get_servers_ports(channel, &nodes);
   std::vector<net::Endpoint> out;

@@ -51,8 +51,8 @@ Reply read_reply(std::span<const uint8_t> packet, const char* reason, const net:
   if (reply.answer.rcode != kNoError && reply.answer.rcode != kNxDomain) {
     reply.detail = fmt::format("{} from {}", rcode_name(reply.answer.rcode), server.str());
   } else if (reply.answer.referral) {
-    reply.detail = fmt::format("{} does not resolve for us: it is no recursive server",
-                               server.str());
+    reply.detail =
+        fmt::format("{} does not resolve for us: it is no recursive server", server.str());
   } else {
     reply.failed = false;
   }

@@ -1,10 +1,15 @@
 // The delivery event log: one JSON line per thing that happened to a recipient.
 //
-// Purpose    time, event, id, campaign, lane, recipient, site, host, source, code, enhanced, text, attempt. An event has a
-//            stable id, so that replays after a crash can be recognised: perhaps twice, never missing.
-// Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes, `keep` old files.
-// Thread     append() from any thread; never blocks on the disk. written() tells up to which sequence the file has it.
-// Errors     A full disk: lines wait in memory (bounded by the caller's journal), retried every second, logged once.
+// Purpose    time, event, id, campaign, lane, recipient, site, host, source, code, enhanced, text,
+//            attempt; every line has every key. An event has a stable id, so that replays after a
+//            crash can be recognised: perhaps twice, never missing.
+// Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes (give or
+//            take a line), `keep` old files: path.1 is the youngest.
+// Thread     append() from any thread; never blocks on the disk. written() tells up to which
+//            sequence the file has it (written to the system, not fsynced).
+// Errors     open(): kCantCreate. A full disk: lines wait in memory (bounded by the caller's
+//            journal), retried every second, logged once. A line cut short by a crash is removed at
+//            the next open: the journal's replay writes it again.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +28,12 @@ std::string_view to_string(EventKind kind);
 struct Event {
   WallTime time;
   EventKind kind = EventKind::kDelivered;
-  std::string id;          // "<campaign>.<number>.<attempt>"
+  std::string id;  // "<campaign>.<number>.<attempt>"
   std::string campaign;
   std::string_view lane = "bulk";
   std::string recipient;
   std::string site, host, source;
-  uint16_t code = 0;       // 0: no reply
+  uint16_t code = 0;  // 0: no reply
   std::string enhanced, text;
   uint32_t attempt = 0;
 };
@@ -42,10 +47,11 @@ struct EventLogOptions {
 class EventLog {
  public:
   static Result<std::unique_ptr<EventLog>> open(EventLogOptions options);
-  ~EventLog();                          // writes what is left
+  ~EventLog();                          // writes what is left, as far as the disk takes it
   uint64_t append(const Event& event);  // its sequence, from 1
   uint64_t written() const;             // all events up to this sequence are in the file
-  void flush();                         // blocks until all appended so far is written, or the disk refuses
+  // Blocks until all appended so far is written, or the disk refuses (once more) to take it.
+  void flush();
 
  private:
   struct Impl;
@@ -53,7 +59,7 @@ class EventLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// One line, with newline.
+// One line, with newline. Valid JSON whatever the bytes: what is no UTF-8 becomes U+FFFD.
 std::string to_json_line(const Event& event);
 
 }  // namespace volley::metrics

@@ -109,7 +109,7 @@ enum class ProcessMetric : uint8_t {
 inline constexpr size_t kProcessMetricCount = static_cast<size_t>(ProcessMetric::kCount);
 
 struct MetricRow {
-  std::string_view name;    // "volley_delivered_total"
+  std::string_view name;  // "volley_delivered_total"
   std::string_view help;
   std::string_view labels;  // "lane=bulk", or empty
   bool gauge = false;

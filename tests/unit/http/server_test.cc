@@ -20,25 +20,40 @@ int port_of(const std::string& address) {
   return std::stoi(address.substr(address.rfind(':') + 1));
 }
 
-// What comes back for these bytes, until the server closes or `enough` was seen.
-std::string raw_exchange(int port, const std::string& bytes, const std::string& enough = "") {
-  int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  EXPECT_EQ(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-            static_cast<ssize_t>(bytes.size()));
-  std::string got;
-  char buffer[4096];
-  while (enough.empty() || got.find(enough) == got.npos) {
-    ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
-    if (n <= 0) break;
-    got.append(buffer, static_cast<size_t>(n));
+class Connection {
+ public:
+  explicit Connection(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<uint16_t>(port));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   }
-  ::close(fd);
-  return got;
+  ~Connection() { ::close(fd_); }
+  void send(const std::string& bytes) {
+    EXPECT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  // Until `enough` was seen; "": until the server closes.
+  std::string read(const std::string& enough) {
+    std::string got;
+    char buffer[4096];
+    while (enough.empty() || got.find(enough) == got.npos) {
+      ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+      if (n <= 0) break;
+      got.append(buffer, static_cast<size_t>(n));
+    }
+    return got;
+  }
+
+ private:
+  int fd_;
+};
+
+std::string raw_exchange(int port, const std::string& bytes, const std::string& enough = "") {
+  Connection connection(port);
+  connection.send(bytes);
+  return connection.read(enough);
 }
 
 class ServerTest : public testing::Test {
@@ -184,7 +199,7 @@ TEST_F(ServerTest, ChunkedBodyIsLimitedToo) {
       "Transfer-Encoding: chunked\r\n\r\n";
   std::string chunk = "200\r\n" + std::string(0x200, 'x') + "\r\n";
   EXPECT_NE(raw_exchange(port_, head + chunk + "0\r\n\r\n", "}").find("202"), std::string::npos);
-  EXPECT_NE(raw_exchange(port_, head + chunk + chunk).find("413"), std::string::npos);
+  EXPECT_NE(raw_exchange(port_, head + chunk + chunk + "0\r\n\r\n").find("413"), std::string::npos);
   EXPECT_EQ(posts_, 1);
 }
 
@@ -256,13 +271,26 @@ TEST_F(ServerTest, RangesAreIgnored) {
 
 TEST_F(ServerTest, KeepsConnections) {
   start();
-  std::string one = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
-  std::string last = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-  std::string got = raw_exchange(port_, one + one + last);
-  size_t count = 0;
-  for (size_t at = got.find("volley_up"); at != got.npos; at = got.find("volley_up", at + 1))
-    ++count;
-  EXPECT_EQ(count, 3u);
+  Connection connection(port_);
+  for (int i = 0; i < 3; ++i) {
+    connection.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(connection.read("volley_up 1\n").find(" 200 "), std::string::npos);
+  }
+  connection.send("POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_NE(connection.read("}").find(" 202 "), std::string::npos);
+  connection.send("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(connection.read("").find(" 200 "), std::string::npos) << "and then it is closed";
+}
+
+TEST_F(ServerTest, RefusalOfALargeBodyArrives) {
+  start_with_token();
+  std::string large(8 << 20, 'x');
+  auto denied = client_->Post("/v1/messages", large, "text/plain");
+  ASSERT_TRUE(denied) << httplib::to_string(denied.error());
+  EXPECT_EQ(denied->status, 401);
+  auto too_large = client_->Post("/v1/messages", authorized(), large, "text/plain");
+  ASSERT_TRUE(too_large) << httplib::to_string(too_large.error());
+  EXPECT_EQ(too_large->status, 413);
 }
 
 TEST_F(ServerTest, ManyAtOnce) {

@@ -57,7 +57,9 @@ TEST(Names, AreUniqueAndFamiliesStayTogether) {
   for (auto& r : rows<Histogram>(kHistogramCount)) all.push_back(r);
   for (const MetricRow& r : all) {
     EXPECT_TRUE(seen.emplace(r.name, r.labels).second) << r.name;
-    if (r.name != last) EXPECT_TRUE(families.insert(r.name).second) << r.name << " comes twice";
+    if (r.name != last) {
+      EXPECT_TRUE(families.insert(r.name).second) << r.name << " comes twice";
+    }
     last = r.name;
   }
 }
