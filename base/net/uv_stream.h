@@ -18,6 +18,8 @@
 
 namespace volley::net {
 
+Error connection_lost(int uv_code);
+
 class UvStream final : public Stream, private FlushEntry {
  public:
   enum class Kind : unsigned char { kTcp, kPipe };
@@ -47,6 +49,7 @@ class UvStream final : public Stream, private FlushEntry {
  private:
   ~UvStream() override = default;
 
+  static UvStream* self_of(void* data) { return static_cast<UvStream*>(data); }
   uv_stream_t* stream() { return &uv_.stream; }
   uv_handle_t* handle() { return &uv_.handle; }
   int fd() const;
