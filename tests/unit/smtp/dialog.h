@@ -18,9 +18,11 @@
 //   ? ready|needtls       the next event
 //   ? rcpt ID INDEX KIND [CODE] [now]             ? result ID KIND [CODE] [STAGE] [now]
 //   ? closed REASON [CODE] [STAGE]                ? nothing
+//   ?maybe EVENT          the same, if it comes: whether it does depends on how bytes were cut
 //   ? quirks NAME...      what was learned: nopipe notls rset helo noparams; exactly these
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,8 @@ struct Dialog {
   std::vector<int> rows;
   std::vector<std::string> lines;
 };
+
+inline void PrintTo(const Dialog& dialog, std::ostream* out) { *out << dialog.path; }
 
 std::vector<Dialog> load_dialogs(const std::string& directory);
 // Empty, or what went wrong and where.

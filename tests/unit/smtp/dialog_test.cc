@@ -1,10 +1,10 @@
 // Plays tests/dialog/*.dlg, whole, byte by byte, and cut at every single offset.
+#include "dialog.h"
+
 #include <gtest/gtest.h>
 
 #include <iostream>
 #include <set>
-
-#include "dialog.h"
 
 namespace volley::smtp::testing {
 namespace {
@@ -26,8 +26,8 @@ TEST_P(DialogTest, CutAtEveryOffset) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, DialogTest, ::testing::ValuesIn(all()), [](const auto& info) {
-  std::string name = info.param.name;
+INSTANTIATE_TEST_SUITE_P(Files, DialogTest, ::testing::ValuesIn(all()), [](const auto& test) {
+  std::string name = test.param.name;
   for (char& c : name) {
     if (c == '-') c = '_';
   }
