@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "base/log.h"
@@ -58,8 +59,8 @@ void FdWatcher::watch(bool readable, bool writable) {
       // libuv has stopped the poll; what was asked for counts as ready, so that the owner looks.
       ready = std::exchange(self->wanted, 0);
     }
-    // A copy: the callback may destroy the watcher, and with it nothing but the Handle's owner; the
-    // Handle itself lives until libuv has closed it.
+    // The callback may destroy the watcher, but not what it is called through: the Handle, which
+    // lives until libuv has closed it.
     self->callback((ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0);
   });
 }

@@ -68,7 +68,10 @@ class UnboundTest : public testing::Test {
   static void SetUpTestSuite() {
     if (!Unbound::installed()) return;
     upstream_ = std::make_unique<FakeServer>(forwarded);
-    unbound_ = Unbound::start(records(upstream_->address().port()));
+    // Between choosing a free port and taking it somebody else may have it.
+    for (int tries = 0; tries < 3 && !unbound_; ++tries) {
+      unbound_ = Unbound::start(records(upstream_->address().port()));
+    }
   }
   static void TearDownTestSuite() {
     unbound_.reset();
