@@ -6,6 +6,18 @@
 
 namespace volley::sink {
 
+namespace {
+
+// Sockets that share a port among our threads would share it with another sink, too, without a word.
+Status check_free(const net::Endpoint& at, const Options& options) {
+  if (options.threads == 1 || at.port() == 0) return {};
+  net::Loop loop;
+  auto listener = net::Listener::listen(loop, at, [](net::StreamPtr) {});
+  return listener ? Status() : Status(listener.error());
+}
+
+}  // namespace
+
 struct Sink::Impl {
   explicit Impl(Options options) : shared(std::move(options)) {}
   ~Impl() {
@@ -30,6 +42,7 @@ Result<std::unique_ptr<Sink>> Sink::start(Options options) {
     if (!tls) return tls.error();
     impl->shared.tls = std::move(tls).value();
   }
+  if (Status status = check_free(*at, impl->shared.options); !status) return status.error();
   net::Endpoint bind = *at;
   for (unsigned i = 0; i < impl->shared.options.threads; ++i) {
     auto worker = std::make_unique<Worker>(impl->shared);
