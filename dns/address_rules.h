@@ -2,8 +2,8 @@
 //
 // Purpose  join_addresses(): what the two replies mean together. One family failing does no harm
 //          while the other has an address. choose_addresses(): the order and the cut of one answer.
-// Rules    Private, loopback and other special addresses are left out unless allowed: whoever writes
-//          the DNS of a recipient's domain must not make us talk to our own network.
+// Rules    Private, loopback and other special addresses are left out unless allowed: whoever
+//          writes the DNS of a recipient's domain must not make us talk to our own network.
 // Thread   Pure.
 #pragma once
 

@@ -1,7 +1,7 @@
 // Every metric Volley exports: its key in code, its name, help text and labels, in one table.
 //
-// Purpose  A metric exists when it has a row here (names.cc); dashboards and alert rules are checked
-//          against this table. Rows that share a name are one family, told apart by their label.
+// Purpose  A metric exists when it has a row here (names.cc); dashboards and alert rules are
+//          checked against this table. Rows that share a name are one family, told apart by their label.
 // Thread   Constants.
 #pragma once
 

@@ -1,16 +1,16 @@
-// The HTTP server's frame: routes, bearer-token authentication, body limits (cpp-httplib behind it).
+// The HTTP server's frame: routes, bearer tokens, body limits (cpp-httplib behind it).
 //
 // Purpose    Serves /metrics, the API and, later, the monitor. What a route does is the caller's
-//            business; the frame answers 400, 401, 404, 405, 408, 413, 415 (multipart) and 500, with
-//            {"error": "..."}.
+//            business; the frame answers 400, 401, 404, 405, 408, 413, 415 (multipart) and 500,
+//            with {"error": "..."}.
 // Ownership  Owns its threads; handlers outlive it. Destroying it stops listening and joins: it
 //            waits for running handlers, and up to 2 s for idle kept-alive connections.
 // Thread     Handlers run on worker threads, several at once. A connection holds one worker while
 //            it is open: `threads` is how many clients are served at once, the others wait.
 // Errors     start(): port in use: kUnavailable with the remedy; a bad address, or one that is not
 //            loopback without a token: kConfig. A handler that throws is answered with 500.
-// Safety     Loopback by default; without a token only loopback may be bound. Tokens are compared in
-//            constant time. The body of a request is kept only after it was let in.
+// Safety     Loopback by default; without a token only loopback may be bound. Tokens are compared
+//            in constant time. The body of a request is kept only after it was let in.
 #pragma once
 
 #include <cstdint>
