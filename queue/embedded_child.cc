@@ -99,6 +99,8 @@ Result<pid_t> spawn_server(const ServerPlan& plan) {
     ::close(config[1]);
     return io("pipe");
   }
+  // Before anybody reads: it fits into the pipe, and nobody can be gone yet (SIGPIPE).
+  write_all(config[1], server_config(plan));
   const int log = open_log(plan.directory);
   const char* argv[] = {plan.program.c_str(), "-", nullptr};
   const pid_t parent = ::getpid();
@@ -111,7 +113,6 @@ Result<pid_t> spawn_server(const ServerPlan& plan) {
   int reason = 0;
   const bool refused = pid > 0 && ::read(error[0], &reason, sizeof reason) == sizeof reason;
   ::close(error[0]);
-  if (pid > 0 && !refused) write_all(config[1], server_config(plan));
   ::close(config[1]);
   if (pid < 0) return failed;
   if (!refused) return pid;

@@ -76,7 +76,7 @@ Result<FileLock> take_server_lock(const std::string& data_directory) {
   const std::string path = data_directory + "/redis.lock";
   const TimePoint end = monotonic_now() + kOrphanPatience;
   for (;;) {
-    auto lock = FileLock::acquire(path, /*inheritable=*/true);
+    auto lock = FileLock::acquire(path);  // close-on-exec: spawn_server() hands it on
     if (lock || lock.error().code != Errc::kUnavailable) return lock;
     const Remembered last = remembered(data_directory);
     if (const pid_t engine = living_engine_or_shut_down(last); engine != 0) {

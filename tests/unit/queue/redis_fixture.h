@@ -55,9 +55,9 @@ class RedisServer {
   const QueueUrl& url() const { return url_; }
 
   void start() {
-    std::vector<std::string> args = {"redis-server", "--port",     "0",    "--unixsocket", url_.host_or_path,
-                                     "--dir",        directory_.path(), "--save", "",       "--loglevel",
-                                     "warning"};
+    std::vector<std::string> args = {
+        "redis-server",    "--port", "0", "--unixsocket", url_.host_or_path, "--dir",
+        directory_.path(), "--save", "",  "--loglevel",   "warning"};
     args.insert(args.end(), options_.begin(), options_.end());
     std::vector<char*> argv;
     for (std::string& arg : args) argv.push_back(arg.data());
@@ -108,7 +108,9 @@ class RedisServer {
     return std::move(*answer);
   }
   int64_t number(const std::vector<std::string>& args) { return run(args).view().number(); }
-  std::string text(const std::vector<std::string>& args) { return std::string(run(args).view().text()); }
+  std::string text(const std::vector<std::string>& args) {
+    return std::string(run(args).view().text());
+  }
 
   // A store on it; the server keeps nothing on disk, and says so.
   std::unique_ptr<Store> store(uint32_t partitions = kDefaultPartitions) {

@@ -1,0 +1,79 @@
+// A pipelined connection to Redis on an event loop, that never gives up.
+//
+// Purpose    Calls leave in order, those of one loop turn in one write. When the connection dies, or the server cannot serve
+//            (loading, busy, full disk), everything unanswered is sent again after a back-off of 50 ms to 5 s with jitter:
+//            calls must be idempotent. Loads the function library where it is missing.
+// Ownership  A callback is moved out before it runs, and may destroy the connection. None runs after destruction.
+// Thread     The loop's. A host name is resolved (blocking) until that worked once.
+// Errors     A callback gets an Error for what repeating cannot mend only (error_of()).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/net/endpoint.h"
+#include "base/net/stream.h"
+#include "base/net/timer.h"
+#include "base/random.h"
+#include "queue/command.h"
+#include "queue/url.h"
+
+namespace volley::queue {
+
+class AsyncConnection final : private net::StreamListener {
+ public:
+  using Callback = std::function<void(Result<Reply>)>;
+
+  AsyncConnection(net::Loop& loop, QueueUrl url);
+  ~AsyncConnection();
+
+  void call(const Command& command, Callback done);
+  bool connected() const { return state_ == State::kReady; }
+  const std::string& last_error() const { return last_error_; }
+  size_t pending() const { return calls_.size(); }
+  // Redis's TIME when last told, carried forward by the loop's clock. 0: never told.
+  int64_t server_now_ms() const;
+
+ private:
+  enum class State { kWaiting, kConnecting, kGreeting, kLoading, kReady };
+  struct Call {
+    std::string bytes;
+    Callback done;
+  };
+
+  void on_connected() override;
+  void on_data(std::span<const char> bytes) override;
+  void on_closed(Error error) override;
+
+  void connect();
+  void drop(std::string why);
+  void greeted(const ReplyView& answer);
+  void become_ready();
+  bool answered(Reply answer);  // false: stop reading
+  void note_time(const ReplyView& answer);
+  void on_clock();
+
+  net::Loop& loop_;
+  QueueUrl url_;
+  Random random_;
+  net::Endpoint endpoint_;
+  State state_ = State::kWaiting;
+  net::StreamPtr stream_;
+  ReplyReader reader_;
+  std::deque<Call> calls_;
+  size_t sent_ = 0;       // of calls_, from the front
+  size_t greetings_ = 0;  // answers to the handshake still to come
+  bool needs_library_ = false;
+  unsigned failures_ = 0;
+  std::string last_error_;
+  int64_t server_ms_ = 0;
+  TimePoint server_at_;
+  net::Timer again_;    // reconnect
+  net::Timer silence_;  // calls are out and nothing comes back
+  net::Timer clock_;    // asks for TIME now and then
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace volley::queue

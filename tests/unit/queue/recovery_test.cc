@@ -1,0 +1,204 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/queue/harness.h"
+
+namespace volley::queue {
+namespace {
+
+using namespace testing;
+
+struct RecoveryTest : ::testing::Test {
+  RedisServer redis;
+  std::unique_ptr<Store> store = redis.store(1);
+};
+
+TEST_F(RecoveryTest, LeasesOfPartitions) {
+  Engine one(redis, "one"), two(redis, "two");
+  one.own();
+  auto refused = two.await<Lease>([&](auto done) { two.door.own(0, 0, 60000, done); });
+  ASSERT_TRUE(refused.ok());
+  EXPECT_EQ(refused->epoch, 0u);
+  EXPECT_EQ(refused->holder, "one");
+  auto renewed = one.await<Lease>([&](auto done) { one.door.own(0, one.epoch, 60000, done); });
+  EXPECT_EQ(renewed->epoch, one.epoch);
+  // The same engine after a restart: at once, and fenced from its former self.
+  Engine again(redis, "one");
+  again.own();
+  EXPECT_EQ(again.epoch, one.epoch + 1);
+  ClaimRequest request;
+  request.epoch = one.epoch;
+  auto fenced = one.await<ClaimReply>([&](auto done) { one.door.claim(request, done); });
+  ASSERT_FALSE(fenced.ok());
+  EXPECT_EQ(fenced.error().code, Errc::kData);
+  EXPECT_FALSE(
+      one.await<void>([&](auto done) { one.door.apply(0, one.epoch, Campaign(), done); }).ok());
+  // An old release changes nothing, a current one frees.
+  ASSERT_TRUE(one.await<void>([&](auto done) { one.door.release(0, one.epoch, done); }).ok());
+  EXPECT_EQ(two.await<Lease>([&](auto done) { two.door.own(0, 0, 60000, done); })->epoch, 0u);
+  ASSERT_TRUE(again.await<void>([&](auto done) { again.door.release(0, again.epoch, done); }).ok());
+  two.own();
+  EXPECT_EQ(two.epoch, again.epoch + 1);
+  // Expired: free for anybody.
+  redis.run({"HSET", "volley:{p00}:own", "expires", "1"});
+  again.own();
+  EXPECT_EQ(again.epoch, two.epoch + 1);
+}
+
+TEST_F(RecoveryTest, PartialProgressSurvivesACrash) {
+  auto one = std::make_unique<Engine>(redis, "one");
+  one->own();
+  one->apply(running_campaign(*store, "c", 2, 4));
+  const Claimed claimed = one->claim_one();
+  Settlement s = one->closing(claimed);
+  s.close = false;
+  s.outcomes = outcomes_of({1, 2});
+  s.done = pack_numbers({1, 2});
+  ASSERT_EQ(*one->settle(s), SettleResult::kApplied);
+  const uint64_t old_epoch = one->epoch;
+  one.reset();
+
+  Engine two(redis, "two");
+  redis.run({"HSET", "volley:{p00}:own", "expires", "1"});
+  two.own();
+  const auto recovered = two.recover();
+  ASSERT_EQ(recovered.size(), 1u);
+  EXPECT_EQ(recovered[0].lease, claimed.lease);
+  EXPECT_EQ(recovered[0].chunk, claimed.chunk);
+  EXPECT_EQ(*unpack_numbers(recovered[0].done), (std::vector<uint64_t>{1, 2}));
+  EXPECT_EQ(recovered[0].reclaims, 1u);
+  EXPECT_TRUE(two.recover().empty());
+
+  // The loser comes back with what it believes: its lease is another's now.
+  s.sequence = 2;
+  s.epoch = old_epoch;
+  s.close = true;
+  s.outcomes = outcomes_of({3, 4});
+  EXPECT_EQ(*two.settle(s), SettleResult::kFenced);
+  EXPECT_EQ(counts_of(*store, "c").delivered, 2u);
+
+  s = two.closing(recovered[0]);
+  s.outcomes = outcomes_of({3, 4});
+  EXPECT_EQ(*two.settle(s), SettleResult::kApplied);
+  EXPECT_EQ(counts_of(*store, "c").delivered, 4u);
+  EXPECT_EQ(counts_of(*store, "c").in_flight, 0u);
+  // The domain was busy under the dead owner: free for this one.
+  two.deliver(two.claim_one());
+  EXPECT_EQ(counts_of(*store, "c").delivered, 8u);
+}
+
+TEST_F(RecoveryTest, BusyDomainsOfADeadOwnerAreOfferedAgain) {
+  Engine one(redis, "one");
+  one.own();
+  one.apply(running_campaign(*store, "c", 3, 1));
+  one.deliver(one.claim_one(), -1);  // still working on it, it said
+  EXPECT_TRUE(one.claim().chunks.empty());
+  Engine again(redis, "one");
+  again.own();
+  EXPECT_TRUE(again.recover().empty());
+  EXPECT_EQ(again.claim().chunks.size(), 1u);
+}
+
+TEST_F(RecoveryTest, DeliveredIsAFactUntilSomebodyRecovered) {
+  Engine one(redis, "one");
+  one.own();
+  one.apply(running_campaign(*store, "c", 1, 2));
+  const Claimed claimed = one.claim_one();
+  Engine again(redis, "one");
+  again.own();
+  // A journal replayed before recovery: the old epoch still counts.
+  Settlement s = one.closing(claimed);
+  s.outcomes = outcomes_of({1, 2});
+  EXPECT_EQ(*again.settle(s), SettleResult::kApplied);
+  EXPECT_TRUE(again.recover().empty());
+  EXPECT_EQ(counts_of(*store, "c").delivered, 2u);
+}
+
+TEST_F(RecoveryTest, PoisonIsParked) {
+  std::unique_ptr<Engine> engine;
+  uint64_t lease = 0;
+  for (int crash = 0; crash <= 3; ++crash) {
+    engine = std::make_unique<Engine>(redis);
+    engine->own();
+    if (crash == 0) {
+      engine->apply(running_campaign(*store, "c", 1, 3));
+      lease = engine->claim_one().lease;
+    } else {
+      const auto recovered = engine->recover();
+      ASSERT_EQ(recovered.size(), 1u) << crash;
+      EXPECT_EQ(recovered[0].reclaims, static_cast<uint32_t>(crash));
+      EXPECT_EQ(recovered[0].lease, lease);
+    }
+  }
+  engine = std::make_unique<Engine>(redis);
+  engine->own();
+  EXPECT_TRUE(engine->recover().empty());
+  Counts c = counts_of(*store, "c");
+  EXPECT_EQ(c.parked, 3u);
+  EXPECT_EQ(c.in_flight, 0u);
+  EXPECT_EQ(c.queued, 3u);
+  EXPECT_TRUE(engine->claim().chunks.empty());
+
+  EXPECT_EQ(*store->unpark("c"), 3u);
+  EXPECT_EQ(*store->unpark("c"), 0u);
+  const auto recovered = engine->recover();
+  ASSERT_EQ(recovered.size(), 1u);
+  c = counts_of(*store, "c");
+  EXPECT_EQ(c.parked, 0u);
+  EXPECT_EQ(c.in_flight, 3u);
+  engine->deliver(recovered[0]);
+  EXPECT_EQ(counts_of(*store, "c").delivered, 3u);
+}
+
+TEST_F(RecoveryTest, ProgressClearsTheSuspicion) {
+  std::unique_ptr<Engine> engine;
+  for (uint64_t crash = 0; crash < 6; ++crash) {
+    engine = std::make_unique<Engine>(redis);
+    engine->own();
+    Claimed claimed;
+    if (crash == 0) {
+      engine->apply(running_campaign(*store, "c", 1, 10));
+      claimed = engine->claim_one();
+    } else {
+      const auto recovered = engine->recover();
+      ASSERT_EQ(recovered.size(), 1u) << crash;
+      claimed = recovered[0];
+    }
+    Settlement s = engine->closing(claimed);
+    s.close = false;
+    s.outcomes = outcomes_of({crash + 1});
+    s.done = pack_numbers(sequence(1, crash + 1));
+    ASSERT_EQ(*engine->settle(s), SettleResult::kApplied);
+  }
+  EXPECT_EQ(counts_of(*store, "c").delivered, 6u);
+  EXPECT_EQ(counts_of(*store, "c").parked, 0u);
+}
+
+// Calls whose answer was lost are the same calls again: same token, same reply, nothing counted twice.
+TEST_F(RecoveryTest, RepeatedClaimsAndRecoveriesGiveTheSameReply) {
+  Engine engine(redis);
+  engine.own();
+  engine.apply(running_campaign(*store, "c", 3, 2));
+  const std::string epoch = std::to_string(engine.epoch);
+  const std::vector<std::string> claim = {
+      "FCALL", "volley1_claim", "1", "volley:{p00}:", epoch, "900", "8", "100000"};
+  const auto first = redis.run(claim), second = redis.run(claim);
+  ASSERT_EQ(first.view().at(1).size(), 1u);
+  ASSERT_EQ(second.view().at(1).size(), 1u);
+  for (size_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(first.view().at(1).at(0).at(i).text(), second.view().at(1).at(0).at(i).text());
+  }
+  EXPECT_EQ(counts_of(*store, "c").in_flight, 2u);
+
+  Engine again(redis);
+  again.own();
+  const std::vector<std::string> recover = {"FCALL",         "volley1_recover",           "1",
+                                            "volley:{p00}:", std::to_string(again.epoch), "901"};
+  const auto third = redis.run(recover), fourth = redis.run(recover);
+  ASSERT_EQ(third.view().size(), 1u);
+  ASSERT_EQ(fourth.view().size(), 1u);
+  EXPECT_EQ(fourth.view().at(0).at(6).number(), 1);
+  EXPECT_EQ(fourth.view().at(0).at(4).text(), first.view().at(1).at(0).at(4).text());
+}
+
+}  // namespace
+}  // namespace volley::queue
