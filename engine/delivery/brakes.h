@@ -22,7 +22,7 @@ namespace volley::delivery {
 
 struct Braking {
   std::optional<Duration> pause_site;
-  std::string pause_campaign_reason;   // empty: go on
+  std::string pause_campaign_reason;  // empty: go on
 };
 
 class Brakes {
@@ -31,9 +31,11 @@ class Brakes {
   ~Brakes();
   // A path condition: refused connection, greeting, EHLO, or a 5xx/4xx reply that speaks of our IP, rate, PTR, reputation.
   Braking refused(std::string_view site, std::string_view campaign, bool permanent, TimePoint now);
-  Braking connect_timed_out(std::string_view site, std::string_view campaign, uint16_t port, TimePoint now);
-  void connected(uint16_t port, TimePoint now);           // a TCP connection was made
-  void succeeded(std::string_view site, TimePoint now);   // a message accepted, or a recipient-level answer
+  Braking connect_timed_out(std::string_view site, std::string_view campaign, uint16_t port,
+                            TimePoint now);
+  void connected(uint16_t port, TimePoint now);  // a TCP connection was made
+  void succeeded(std::string_view site,
+                 TimePoint now);  // a message accepted, or a recipient-level answer
   // A campaign the user resumed starts with a clean slate.
   void forget_campaign(std::string_view campaign);
 

@@ -27,27 +27,27 @@ namespace volley::delivery {
 struct EffectiveLimits {
   uint32_t connections = 10;
   uint32_t messages_per_connection = 100;
-  double rate = 0;                            // messages/s, 0: none
+  double rate = 0;  // messages/s, 0: none
   TlsPolicy tls = TlsPolicy::kOpportunistic;
   std::string connections_from, messages_from, rate_from, tls_from;
 };
 
 struct Path {
-  std::string site;                           // name; all limits hang on it
-  std::string provider;                       // "google", "" when none
-  std::string key;                            // the MX set, sorted; unique per path
-  std::vector<dns::MxHost> hosts;             // in preference order
+  std::string site;                // name; all limits hang on it
+  std::string provider;            // "google", "" when none
+  std::string key;                 // the MX set, sorted; unique per path
+  std::vector<dns::MxHost> hosts;  // in preference order
   uint16_t port = 25;
-  bool routed = false;                        // static route: private addresses allowed, no rate cap
+  bool routed = false;  // static route: private addresses allowed, no rate cap
   EffectiveLimits limits;
-  unsigned shares = 1;                        // over how many loops the site's sessions are spread
-  unsigned home_loop = 0;                     // first of them
+  unsigned shares = 1;     // over how many loops the site's sessions are spread
+  unsigned home_loop = 0;  // first of them
 };
 
 struct RouteAnswer {
-  std::shared_ptr<const Path> path;           // set, or one of the two below
+  std::shared_ptr<const Path> path;  // set, or one of the two below
   bool permanent = false;
-  uint16_t code = 0;                          // 550, 556, 451
+  uint16_t code = 0;  // 550, 556, 451
   std::string enhanced, text;
 };
 
@@ -73,8 +73,10 @@ class Router final : public dns::Resolver::Receiver {
 };
 
 // Pure: limits of a site from provider table, overrides and cap; shares and home loop.
-EffectiveLimits effective_limits(const Settings& settings, std::string_view provider, std::string_view domain,
-                                 const std::vector<dns::MxHost>& hosts, bool routed);
-unsigned share_count(const EffectiveLimits& limits, unsigned loops);  // 1 when it has a rate or fewer than 8 connections a loop
+EffectiveLimits effective_limits(const Settings& settings, std::string_view provider,
+                                 std::string_view domain, const std::vector<dns::MxHost>& hosts,
+                                 bool routed);
+unsigned share_count(const EffectiveLimits& limits,
+                     unsigned loops);  // 1 when it has a rate or fewer than 8 connections a loop
 
 }  // namespace volley::delivery

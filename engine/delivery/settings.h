@@ -18,9 +18,9 @@ namespace volley::delivery {
 // Mail for `domain` ("*": everything else) goes to this host and port, without MX; a site of its own, without rate cap.
 struct Route {
   std::string domain;
-  std::string host;   // address or name
+  std::string host;  // address or name
   uint16_t port = 25;
-  std::string str() const { return domain + '=' + host + ':' + std::to_string(port); }
+  std::string str() const;  // what parse_route() reads
 };
 // 'DOMAIN=HOST:PORT', DOMAIN may be '*', HOST may be [v6].
 Result<Route> parse_route(std::string_view text);
@@ -31,31 +31,34 @@ enum class TlsPolicy : uint8_t { kOpportunistic, kRequired, kNever };
 struct SiteLimits {
   std::optional<uint32_t> connections;
   std::optional<uint32_t> messages_per_connection;
-  std::optional<double> rate;                 // messages/s
+  std::optional<double> rate;  // messages/s
   std::optional<TlsPolicy> tls;
 };
 
 struct SiteOverride {
-  std::string match;      // [site."..."]: a provider ("google"), a recipient domain, an MX suffix (".example.net"), or "default"
+  std::string
+      match;  // [site."..."]: a provider ("google"), a recipient domain, an MX suffix (".example.net"), or "default"
   SiteLimits limits;
 };
 
 struct Settings {
   unsigned loops = 1;
-  std::string hostname;                       // EHLO name and right side of Message-ID
-  std::string source_ip;                      // bind address for outgoing connections, empty: the system's choice
+  std::string hostname;   // EHLO name and right side of Message-ID
+  std::string source_ip;  // bind address for outgoing connections, empty: the system's choice
   uint16_t smtp_port = 25;
   std::vector<Route> routes;
-  uint32_t connections_cap = 0;               // per site, summed over loops; 0: as limits say
+  uint32_t connections_cap = 0;  // per site, summed over loops; 0: as limits say
   std::vector<SiteOverride> sites;
   dns::Settings dns;
-  std::string data_directory;                 // journal lives in <data>/journal
+  std::string data_directory;  // journal lives in <data>/journal
   Duration lease_ttl = std::chrono::seconds(15);
   Duration idle_connection = std::chrono::seconds(5);
   Duration connect_timeout = std::chrono::seconds(30);
-  Duration progress_interval = std::chrono::seconds(1);  // fresh records older than this are handed over
-  Duration idle_return = std::chrono::seconds(30);       // work that got nowhere for so long goes back to the queue
-  uint32_t recipients_in_memory = 16384;      // per loop, claimed and not settled
+  Duration progress_interval =
+      std::chrono::seconds(1);  // fresh records older than this are handed over
+  Duration idle_return =
+      std::chrono::seconds(30);  // work that got nowhere for so long goes back to the queue
+  uint32_t recipients_in_memory = 16384;  // per loop, claimed and not settled
   Duration retry_wheel = std::chrono::seconds(5);
 };
 

@@ -25,13 +25,14 @@
 
 namespace volley::delivery {
 
-struct SiteSnapshot {        // for status, explain, /metrics
+struct SiteSnapshot {  // for status, explain, /metrics
   std::string site, provider;
   uint32_t connections = 0, connection_limit = 0, in_flight = 0;
   uint64_t waiting = 0, delivered = 0, deferred = 0, bounced = 0;
-  double rate = 0;           // measured, messages/s over the last 10 s
-  std::string limited_by;    // what binds now: "connections (10, provider google)", "rate", "paused until ...", "nothing", "connecting"
-  std::string last_reply;    // last refusal or deferral, sanitised
+  double rate = 0;  // measured, messages/s over the last 10 s
+  std::string
+      limited_by;  // what binds now: "connections (10, provider google)", "rate", "paused until ...", "nothing", "connecting"
+  std::string last_reply;  // last refusal or deferral, sanitised
   int64_t paused_for_ms = 0;
 };
 
@@ -58,9 +59,11 @@ class SiteTable {
   void accept(std::unique_ptr<Work> work);
   // Room for more recipients of this path on this loop now? Otherwise the owner keeps from claiming them.
   bool wants_more(const Path& path) const;
-  void drain();                  // start nothing new; return works as they come to rest; close connections
-  bool idle() const;             // no work, no connection
-  void campaign_changed(std::string_view campaign);   // its control changed: return what is waiting, if it no longer sends
+  void drain();       // start nothing new; return works as they come to rest; close connections
+  bool idle() const;  // no work, no connection
+  void campaign_changed(
+      std::string_view
+          campaign);  // its control changed: return what is waiting, if it no longer sends
   std::vector<SiteSnapshot> snapshot() const;
 
  private:

@@ -1,0 +1,277 @@
+// PathPool's other half: which message goes next, and what its outcome means.
+#include <algorithm>
+#include <cassert>
+
+#include "engine/delivery/path_pool.h"
+#include "engine/delivery/site_runner.h"
+
+namespace volley::delivery {
+namespace {
+
+using Kind = smtp::Outcome::Kind;
+
+constexpr uint32_t kFairShare =
+    20;  // messages after which a session makes room for a path without one
+constexpr size_t kFailAtOnce = 512;       // recipients deferred in one turn
+constexpr int64_t kLateGraceMs = 60'000;  // a last attempt made on time is not too late
+
+smtp::Outcome local_outcome(std::string_view error, smtp::EnhancedCode code) {
+  smtp::Outcome outcome;
+  outcome.kind = Kind::kFailed;
+  outcome.stage = smtp::Stage::kMail;
+  outcome.error = error;
+  outcome.local = code;
+  return outcome;
+}
+
+}  // namespace
+
+void PathPool::add(ActiveWork& work) {
+  lanes_.add(work);
+  wake();
+}
+
+int64_t PathPool::sign_target() const {
+  return static_cast<int64_t>(kSignBatch + 4 * sessions_.size());
+}
+
+void PathPool::sign_ahead() {
+  const TimePoint now = tools_.loop.now();
+  if (tools_.draining || site_.paused(now) || failing_ || resting(now)) return;
+  std::vector<uint32_t> indexes;
+  while (lanes_.ahead() < sign_target()) {
+    ActiveWork* work = lanes_.next_to_sign();
+    if (work == nullptr) return;
+    if (!work->work->campaign->sending()) {
+      tools_.ledger.retire(*work, 0);
+      continue;
+    }
+    indexes.clear();
+    while (indexes.size() < kSignBatch && work->cursor < work->size()) {
+      const uint32_t index = work->cursor++;
+      if (work->work->states[index] != RecipientState::kWaiting) continue;
+      if (admit(*work, index, now)) indexes.push_back(index);
+    }
+    lanes_.ahead(*work, static_cast<int64_t>(indexes.size()));
+    lanes_.update(*work);
+    if (!indexes.empty()) tools_.preparer.sign(*work, indexes);
+  }
+}
+
+void PathPool::prepared(ActiveWork& work, std::vector<Preparer::Item> items) {
+  const TimePoint now = tools_.loop.now();
+  for (Preparer::Item& item : items) {
+    const bool wanted =
+        !work.returning && work.work->states[item.index] == RecipientState::kWaiting;
+    if (wanted && item.body) {
+      work.prepared.push_back({item.index, std::move(item.body)});
+    } else {
+      lanes_.ahead(work, -1);
+      if (wanted) refuse(work, item.index, item.error, now);
+    }
+  }
+  lanes_.update(work);
+  kick();
+  sign_ahead();
+}
+
+bool PathPool::next_message(Session& session, Message& message) {
+  const TimePoint now = tools_.loop.now();
+  if (tools_.draining || failing_ || lanes_.waiting() == 0 || site_.paused(now)) return false;
+  if (runner_.crowded() && session.submitted() >= kFairShare) {
+    session.quit();
+    return false;
+  }
+  if (!site_.token(now)) {
+    runner_.wait_for_token(now);
+    return false;
+  }
+  while (ActiveWork* work = lanes_.next()) {
+    if (!work->work->campaign->sending()) {
+      tools_.ledger.retire(*work, 0);
+      continue;
+    }
+    if (!pick(*work, message, now)) continue;
+    site_.use_token(now);
+    if (lanes_.ahead() * 2 < sign_target()) sign_ahead();
+    return true;
+  }
+  return false;
+}
+
+// Takes one message from the work; false: what it looked at could not be sent, or there was nothing.
+bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
+  uint32_t index = 0;
+  if (!work.prepared.empty()) {
+    index = work.prepared.back().index;
+    message.body = std::move(work.prepared.back().body);
+    work.prepared.pop_back();
+    lanes_.ahead(work, -1);
+  } else {
+    while (work.cursor < work.size() &&
+           work.work->states[work.cursor] != RecipientState::kWaiting) {
+      ++work.cursor;
+    }
+    if (work.cursor < work.size()) {
+      index = work.cursor++;
+      if (admit(work, index, now)) {
+        auto rendered = tools_.preparer.render(work, index);
+        if (rendered) {
+          message.body = std::move(*rendered);
+        } else {
+          refuse(work, index, rendered.error().message, now);
+        }
+      }
+    }
+  }
+  lanes_.update(work);
+  if (!message.body || work.work->states[index] != RecipientState::kWaiting) {
+    message.body.reset();
+    return false;
+  }
+  const Status sender = tools_.preparer.return_path(work, index, message.mail_from);
+  if (!sender) {
+    refuse(work, index, sender.error().message, now);
+    message.body.reset();
+    return false;
+  }
+  message.work = &work;
+  message.index = index;
+  message.rcpt = work.recipient(index).address;
+  tools_.ledger.take(work, index);
+  work.moved = now;
+  return true;
+}
+
+// False: decided without trying.
+bool PathPool::admit(ActiveWork& work, uint32_t index, TimePoint now) {
+  const CampaignContext& campaign = *work.work->campaign;
+  const queue::Recipient& recipient = work.recipient(index);
+  Answer answer;
+  answer.attempted = false;
+  if (!campaign.suppressed.empty() && campaign.suppressed.contains(recipient.address)) {
+    tools_.ledger.decide(work, index, {false, Verdict::kSuppressed, 0}, answer, now);
+    return false;
+  }
+  // A notification that is too old helps nobody. Bulk mail that was paused for days gets its last attempt.
+  const queue::Lane lane = work.work->destination.lane;
+  if (lane != queue::Lane::kTransactional) return true;
+  const int64_t age = retry_age_ms(lane, recipient, work.queue_now_ms(now));
+  if (age <= campaign.record.retry.give_up_after_ms + kLateGraceMs) return true;
+  const smtp::Outcome outcome = local_outcome("waited too long in the queue", {4, 4, 7});
+  answer.outcome = &outcome;
+  tools_.ledger.decide(work, index, {false, Verdict::kExpired, 0}, answer, now);
+  return false;
+}
+
+void PathPool::refuse(ActiveWork& work, uint32_t index, std::string_view error, TimePoint now) {
+  const smtp::Outcome outcome = local_outcome(error, {5, 6, 0});
+  Answer answer;
+  answer.outcome = &outcome;
+  answer.attempted = false;
+  tools_.ledger.decide(work, index, {false, Verdict::kBounced, 0}, answer, now);
+}
+
+Attempt PathPool::attempt(const ActiveWork& work, uint32_t index, TimePoint now) const {
+  const queue::Recipient& recipient = work.recipient(index);
+  Attempt attempt;
+  attempt.before = recipient.attempts;
+  attempt.free_retries = work.free_retries.empty() ? 0 : work.free_retries[index];
+  attempt.last_code = recipient.last_code;
+  attempt.age_ms = retry_age_ms(work.work->destination.lane, recipient, work.queue_now_ms(now));
+  return attempt;
+}
+
+void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult& result) {
+  const TimePoint now = tools_.loop.now();
+  ActiveWork& work = *sent.work;
+  Host& host = *session.host();
+  const smtp::Outcome& outcome = result.outcome;
+  const Answer answer{&outcome, host.name, session.source(), true};
+  if (outcome.kind == Kind::kDelivered) {
+    if (!host.proven()) ++host.delivered;
+    tools_.shard[metrics::Metric::kBytesSent].add(sent.body->size());
+    tools_.shard[metrics::Histogram::kDeliveryTime].observe(now - sent.since);
+    if (site_.refused) report(path_action(outcome, {}), {}, now);
+    return tools_.ledger.decide(work, sent.index, {false, Verdict::kDelivered, 0}, answer, now);
+  }
+  const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
+  const Decision decision = decide(outcome, verdict, attempt(work, sent.index, now),
+                                   work.work->campaign->record.retry, tools_.random);
+  const PathAction action = path_action(outcome, verdict);
+  const std::string& campaign = work.work->destination.campaign;
+  if (outcome.reply.code != 0) site_.note(outcome.reply.str());
+  if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, outcome.reply.str());
+  report(action, campaign, now);
+  if (action.no_pipelining) host.learn(smtp::kNoPipelining, now);
+  if (action.next_host && hosts_.size() > 1) host.failed(now, tools_.random);
+  if (decision.again) {
+    again(work, std::move(sent), now);
+  } else {
+    tools_.ledger.decide(work, sent.index, decision, answer, now);
+  }
+  if (action.reconnect || action.force_tls || action.next_host) session.quit();
+  if (!action.nothing()) wake();
+}
+
+void PathPool::again(ActiveWork& work, InFlight sent, TimePoint now) {
+  if (work.free_retries.empty()) work.free_retries.resize(work.size());
+  ++work.free_retries[sent.index];
+  if (!work.returning) {
+    work.prepared.push_back({sent.index, std::move(sent.body)});
+    if (work.is_signed()) lanes_.ahead(work, 1);
+  }
+  tools_.ledger.put_back(work, sent.index, now);
+  lanes_.update(work);
+  wake();
+}
+
+void PathPool::report(const PathAction& action, std::string_view campaign, TimePoint now) {
+  if (action.refusal) {
+    site_.refused = true;
+    brake(tools_.brakes.refused(site_.name(), campaign, action.permanent, now), campaign, now);
+  } else if (action.answer && site_.refused) {
+    site_.refused = false;
+    tools_.brakes.succeeded(site_.name(), now);
+  }
+}
+
+void PathPool::brake(const Braking& braking, std::string_view campaign, TimePoint now) {
+  if (braking.pause_site) site_.pause(*braking.pause_site, "50 refusals in a row", now);
+  if (!braking.pause_campaign_reason.empty()) {
+    tools_.foreman.pause_campaign(campaign, braking.pause_campaign_reason);
+  }
+}
+
+bool PathPool::fail_some(TimePoint now) {
+  if (!failing_) return false;
+  assert(last_failure_);
+  size_t budget = kFailAtOnce;
+  for (ActiveWork* work : lanes_.all()) {
+    if (!work->returning) fail_work(*work, *last_failure_, budget, now);
+    if (budget == 0) return true;
+  }
+  failing_ = false;
+  return false;
+}
+
+void PathPool::fail_work(ActiveWork& work, const smtp::Outcome& outcome, size_t& budget,
+                         TimePoint now) {
+  if (!work.work->campaign->sending()) return tools_.ledger.retire(work, 0);
+  const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
+  const Answer answer{&outcome, path_->hosts.front().name, {}, true};
+  for (uint32_t i = 0; i < work.size() && budget > 0; ++i) {
+    if (work.work->states[i] != RecipientState::kWaiting) continue;
+    --budget;
+    const Decision decision = decide(outcome, verdict, attempt(work, i, now),
+                                     work.work->campaign->record.retry, tools_.random);
+    tools_.ledger.decide(work, i, decision, answer, now);
+  }
+  if (work.work->waiting > 0) return;
+  work.prepared.clear();
+  work.cursor = work.size();
+  lanes_.ahead(work, -static_cast<int64_t>(work.ahead));
+  lanes_.update(work);
+}
+
+}  // namespace volley::delivery

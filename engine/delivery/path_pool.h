@@ -1,0 +1,109 @@
+// PathPool: one path's works and its connections.
+//
+// Purpose  Opens sessions when the SiteRunner says so: host by preference, equal ones in turns, hosts that failed left alone
+//          for a while, several addresses tried in order. Gives each session its next message, judges what comes back,
+//          and defers what waits when no host can be reached at all.
+// Ownership Owns its sessions; works are the SiteTable's. Sessions are destroyed in reap(), at the end of a turn.
+// Thread   The loop's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/delivery/lanes.h"
+#include "engine/delivery/outcome_policy.h"
+#include "engine/delivery/session.h"
+#include "engine/delivery/tools.h"
+
+namespace volley::delivery {
+
+class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
+ public:
+  PathPool(Tools& tools, SiteRunner& runner, Site& site, std::shared_ptr<const Path> path);
+  ~PathPool() override;
+
+  Lanes& lanes() { return lanes_; }
+  const Lanes& lanes() const { return lanes_; }
+  Site& site() { return site_; }
+  const Path& path() const { return *path_; }
+  void wake();
+
+  void add(ActiveWork& work);
+  void prepared(ActiveWork& work, std::vector<Preparer::Item> items);
+
+  // For the runner.
+  size_t slots() const { return sessions_.size() + openings_.size(); }  // connections, in any state
+  bool resting(TimePoint now) const { return now < rest_until_; }
+  TimePoint rest_until() const { return rest_until_; }
+  bool starving(TimePoint now) const {
+    return slots() == 0 && lanes_.waiting() > 0 && !resting(now);
+  }
+  bool wants_session(TimePoint now) const;
+  void open_one(TimePoint now);
+  void kick();             // idle sessions look for messages
+  size_t closing() const;  // sessions on their way out
+  // One session says goodbye to make room: an idle one, or any that is ready. False: there is none.
+  bool spare(bool idle_only);
+  void quit_all();
+  bool fail_some(
+      TimePoint now);  // defers what waits while no host can be reached; true: there is more
+  void sign_ahead();
+  void reap();
+  std::string connecting(TimePoint now) const;  // "" or why nothing is connected
+
+  // Session::Owner
+  void on_session_connected(Session& session) override;
+  void on_session_ready(Session& session) override;
+  bool next_message(Session& session, Message& message) override;
+  void on_result(Session& session, InFlight sent, const smtp::TxnResult& result) override;
+  void on_session_ended(Session& session, const SessionEnd& end) override;
+  void on_session_gone(Session& session) override;
+  // dns::Resolver::Receiver
+  void on_mx(dns::QueryId id, const dns::MxAnswer& answer) override;
+  void on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) override;
+
+ private:
+  struct Opening {
+    dns::QueryId query = 0;
+    size_t host = 0;
+  };
+  struct Tally {
+    size_t ready = 0, opening = 0;
+  };
+  Tally tally() const;
+  dns::Resolver& resolver() const;
+  std::optional<size_t> choose_host(TimePoint now);
+  int64_t sign_target() const;
+  void connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now);
+  smtp::ClientOptions client_options(const Host& host, TimePoint now) const;
+  void host_failed(Host& host, const smtp::Outcome& outcome, TimePoint now);
+  void opening_failed(Session& session, const SessionEnd& end, TimePoint now);
+  void working_session_ended(Session& session, const SessionEnd& end, TimePoint now);
+  void report(const PathAction& action, std::string_view campaign, TimePoint now);
+  void brake(const Braking& braking, std::string_view campaign, TimePoint now);
+  std::string_view some_campaign() const;
+  bool pick(ActiveWork& work, Message& message, TimePoint now);
+  bool admit(ActiveWork& work, uint32_t index, TimePoint now);
+  void refuse(ActiveWork& work, uint32_t index, std::string_view error, TimePoint now);
+  Attempt attempt(const ActiveWork& work, uint32_t index, TimePoint now) const;
+  void fail_work(ActiveWork& work, const smtp::Outcome& outcome, size_t& budget, TimePoint now);
+  void again(ActiveWork& work, InFlight sent, TimePoint now);
+
+  Tools& tools_;
+  SiteRunner& runner_;
+  Site& site_;
+  const std::shared_ptr<const Path> path_;
+  Lanes lanes_;
+  std::vector<std::shared_ptr<Host>> hosts_;  // as path_->hosts
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<Opening> openings_;
+  size_t turn_ = 0;  // among equal hosts
+  TimePoint rest_until_{};
+  std::optional<smtp::Outcome> last_failure_;  // why no host could be reached
+  bool failing_ = false;
+};
+
+}  // namespace volley::delivery

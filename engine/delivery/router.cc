@@ -1,0 +1,193 @@
+#include "engine/delivery/router.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/hash.h"
+#include "engine/delivery/limits.h"
+#include "engine/smtp/providers.h"
+
+namespace volley::delivery {
+namespace {
+
+constexpr Duration kConfirmAfter = std::chrono::seconds(60);
+constexpr Duration kConfirmWithin = std::chrono::hours(7 * 24);
+constexpr size_t kLongestSiteName = 100;
+
+RouteAnswer refusal(bool permanent, uint16_t code, std::string_view enhanced, std::string text) {
+  RouteAnswer answer;
+  answer.permanent = permanent;
+  answer.code = code;
+  answer.enhanced = enhanced;
+  answer.text = std::move(text);
+  return answer;
+}
+
+// The MX set by name, whatever the preferences; short enough to be a label.
+std::string mx_set_name(const std::vector<dns::MxHost>& hosts) {
+  std::vector<std::string_view> names;
+  for (const dns::MxHost& host : hosts) names.push_back(host.name);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::string all = fmt::format("{}", fmt::join(names, ","));
+  if (all.size() <= kLongestSiteName) return all;
+  return fmt::format("{}+{}~{:08x}", names.front(), names.size() - 1,
+                     static_cast<uint32_t>(xxh64(all)));
+}
+
+std::string path_key(std::string_view site, std::vector<dns::MxHost> hosts, uint16_t port) {
+  std::sort(hosts.begin(), hosts.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.preference, a.name) < std::tie(b.preference, b.name);
+  });
+  std::string key = fmt::format("{} {}", site, port);
+  for (const dns::MxHost& host : hosts) key += fmt::format(" {}:{}", host.preference, host.name);
+  return key;
+}
+
+}  // namespace
+
+struct Router::Impl {
+  const Settings& settings;
+  dns::Resolver& resolver;
+  Receiver& receiver;
+  std::function<TimePoint()> clock;
+
+  struct Query {
+    std::string domain;
+    std::vector<uint64_t> ids;
+  };
+  std::unordered_map<dns::QueryId, Query> queries;
+  std::unordered_map<std::string, dns::QueryId> asking;              // domain -> its query
+  std::unordered_map<std::string, std::weak_ptr<const Path>> paths;  // by key
+  std::unordered_map<std::string, TimePoint> not_found;              // domain -> first NXDOMAIN
+  size_t sweep_at = 1024;
+
+  const Route* static_route(std::string_view domain) const {
+    const Route* fallback = nullptr;
+    for (const Route& route : settings.routes) {
+      if (route.domain == domain) return &route;
+      if (route.domain == "*") fallback = &route;
+    }
+    return fallback;
+  }
+
+  void sweep() {
+    if (paths.size() + not_found.size() < sweep_at) return;
+    std::erase_if(paths, [](const auto& entry) { return entry.second.expired(); });
+    const TimePoint now = clock();
+    std::erase_if(not_found, [now](const auto& e) { return now - e.second > kConfirmWithin; });
+    sweep_at = std::max<size_t>(1024, 2 * (paths.size() + not_found.size()));
+  }
+
+  std::shared_ptr<const Path> intern(Path path) {
+    sweep();
+    auto& known = paths[path.key];
+    if (auto alive = known.lock()) return alive;
+    path.shares = share_count(path.limits, settings.loops);
+    path.home_loop = static_cast<unsigned>(xxh64(path.site) % std::max(1u, settings.loops));
+    auto made = std::make_shared<const Path>(std::move(path));
+    known = made;
+    return made;
+  }
+
+  RouteAnswer routed(const Route& route, std::string_view domain) {
+    Path path;
+    const std::string text = route.str();
+    path.site = text.substr(text.find('=') + 1);
+    path.hosts = {{0, route.host}};
+    path.port = route.port;
+    path.routed = true;
+    // Of several domains on one route the first one's section would count for all: only the host's is looked at.
+    path.limits =
+        effective_limits(settings, {}, route.domain == "*" ? "" : domain, path.hosts, true);
+    path.key = "route " + path.site;
+    if (const SiteOverride* own = matching_override(settings, route.domain, path.hosts)) {
+      path.key += " " + own->match;
+    }
+    RouteAnswer answer;
+    answer.path = intern(std::move(path));
+    return answer;
+  }
+
+  RouteAnswer direct(const std::string& domain, const dns::MxAnswer& mx) {
+    Path path;
+    path.hosts = mx.hosts;
+    path.port = settings.smtp_port;
+    path.provider = smtp::provider_of(mx.hosts.front().name);
+    path.limits = effective_limits(settings, path.provider, domain, path.hosts, false);
+    const SiteOverride* own = matching_override(settings, domain, path.hosts);
+    path.site = own != nullptr          ? own->match
+                : path.provider.empty() ? mx_set_name(path.hosts)
+                                        : path.provider;
+    path.key = path_key(path.site, path.hosts, path.port);
+    RouteAnswer answer;
+    answer.path = intern(std::move(path));
+    return answer;
+  }
+
+  RouteAnswer no_such_domain(const std::string& domain) {
+    sweep();
+    const TimePoint now = clock();
+    const auto [seen, first] = not_found.try_emplace(domain, now);
+    if (!first && now - seen->second >= kConfirmAfter) {
+      return refusal(true, 550, "5.1.2", "no such domain: " + domain);
+    }
+    return refusal(false, 451, "4.4.4", "no such domain, to be confirmed: " + domain);
+  }
+
+  RouteAnswer answer(const std::string& domain, const dns::MxAnswer& mx) {
+    if (mx.kind != dns::MxKind::kNxDomain) not_found.erase(domain);
+    switch (mx.kind) {
+      case dns::MxKind::kHosts:
+        if (!mx.hosts.empty()) return direct(domain, mx);
+        break;
+      case dns::MxKind::kNullMx:
+        return refusal(true, 556, "5.1.10", "domain accepts no mail (null MX): " + domain);
+      case dns::MxKind::kNxDomain:
+        return no_such_domain(domain);
+      case dns::MxKind::kTempFail:
+        break;
+    }
+    return refusal(false, 451, "4.4.3",
+                   "MX look-up failed: " + (mx.detail.empty() ? domain : mx.detail));
+  }
+};
+
+Router::Router(const Settings& settings, dns::Resolver& resolver, Receiver& receiver,
+               std::function<TimePoint()> clock)
+    : impl_(std::make_unique<Impl>(
+          Impl{settings, resolver, receiver, std::move(clock), {}, {}, {}, {}})) {}
+
+Router::~Router() {
+  for (const auto& [query, waiting] : impl_->queries) impl_->resolver.cancel(query);
+}
+
+std::optional<RouteAnswer> Router::route(std::string_view domain, uint64_t id) {
+  if (const Route* fixed = impl_->static_route(domain)) return impl_->routed(*fixed, domain);
+  std::string name(domain);
+  const auto asking = impl_->asking.find(name);
+  if (asking != impl_->asking.end()) {
+    impl_->queries[asking->second].ids.push_back(id);
+    return std::nullopt;
+  }
+  const dns::QueryId query = impl_->resolver.mx(domain, *this);
+  impl_->asking.emplace(name, query);
+  impl_->queries.emplace(query, Impl::Query{std::move(name), {id}});
+  return std::nullopt;
+}
+
+void Router::on_mx(dns::QueryId id, const dns::MxAnswer& mx) {
+  const auto found = impl_->queries.find(id);
+  if (found == impl_->queries.end()) return;
+  const Impl::Query query = std::move(found->second);
+  impl_->queries.erase(found);
+  impl_->asking.erase(query.domain);
+  const RouteAnswer answer = impl_->answer(query.domain, mx);
+  for (const uint64_t waiting : query.ids) impl_->receiver.on_route(waiting, answer);
+}
+
+void Router::on_addresses(dns::QueryId, const dns::AddressAnswer&) {}
+
+}  // namespace volley::delivery

@@ -1,0 +1,115 @@
+// Site: the limits of one (source, site) on this loop, what was learned about them, and what happens there.
+//
+// Purpose  Says whether a message may leave now, how many connections may be open, and always why not. Receivers' hints
+//          tighten the limits for a while (PathAction); the configured ones come back by themselves.
+// Units    Rates in messages/s. Thread: the loop's; pure but for the metric cells: time is an argument.
+// Not for  Connections themselves: path_pool.h, site_runner.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "engine/delivery/limits.h"
+#include "engine/delivery/outcome_policy.h"
+#include "engine/delivery/router.h"
+#include "engine/delivery/site_table.h"
+#include "engine/delivery/work.h"
+#include "metrics/registry.h"
+
+namespace volley::delivery {
+
+// Messages per second over the last ten seconds, in slots of one.
+class RateMeter {
+ public:
+  void add(TimePoint now);
+  double rate(TimePoint now) const;
+
+ private:
+  static constexpr int64_t kSlots = 10;
+  std::array<uint32_t, kSlots + 1> slots_{};
+  int64_t second_ = 0, first_ = 0;
+  void advance(int64_t second);
+};
+
+class Site {
+ public:
+  Site(std::string name, std::string provider, metrics::SiteCells& cells);
+
+  // The configured limits, as the newest path of the site has them. `rank`: this loop among the path's shares.
+  void adopt(const Path& path, unsigned rank, TimePoint now);
+
+  const std::string& name() const { return name_; }
+  const std::string& provider() const { return provider_; }
+  metrics::SiteCells& cells() { return cells_; }
+
+  uint32_t connection_limit(TimePoint now) const;
+  uint32_t message_limit(TimePoint now) const;
+  bool force_tls(TimePoint now) const { return now < force_tls_until_; }
+  bool paused(TimePoint now) const { return now < paused_until_; }
+  TimePoint paused_until() const { return paused_until_; }
+  bool token(TimePoint now);      // is there one?
+  void use_token(TimePoint now);  // of token()
+  TimePoint token_at(TimePoint now);
+
+  void pause(Duration length, std::string_view why, TimePoint now);
+  // What a receiver's answer does to the limits. True: pause the campaign, too.
+  bool act(const PathAction& action, TimePoint now);
+  // A connection ended by the receiver between two messages, after so many: twice the same is a limit.
+  void closed_after(uint32_t messages, TimePoint now);
+
+  // counts
+  void waiting(int64_t change);
+  void in_flight(int64_t change) { in_flight_ += change; }
+  void connection(int64_t change);
+  void counted(const Record& record, TimePoint now);
+  int64_t waiting_now() const { return waiting_; }
+  int64_t connections() const { return connections_; }
+  double rate(TimePoint now) const { return meter_.rate(now); }
+  void note(std::string_view reply) { last_reply_ = reply; }
+  void refresh_gauges(TimePoint now);
+
+  // Refusals since the last success: the Brakes want to hear of the first success after one.
+  bool refused = false;
+
+  // What binds now; `connecting` says that connections are being opened or retried.
+  std::string limited_by(TimePoint now, std::string_view connecting);
+  SiteSnapshot snapshot(TimePoint now, std::string_view connecting);
+  // Something is remembered that must not be forgotten yet.
+  bool learned(TimePoint now) const;
+
+ private:
+  struct Tightened {  // a limit below the configured one, for a while
+    double value = 0;
+    TimePoint until{};
+    TimePoint halved{};
+    bool holds(TimePoint now) const { return now < until; }
+  };
+  struct Seen {  // how often a rule fired in the hour that began at `since`
+    const char* rule = "";
+    uint32_t count = 0;
+    TimePoint since{};
+  };
+  bool may_halve(Tightened& limit, TimePoint now);
+  void refresh_rate(TimePoint now);
+  bool escalates(const PathAction& action, TimePoint now);
+
+  std::string name_, provider_;
+  metrics::SiteCells& cells_;
+  EffectiveLimits limits_;
+  uint32_t share_ = 0;  // of limits_.connections
+  TokenBucket bucket_;
+  Tightened connections_cap_, rate_cap_, messages_cap_;
+  TimePoint paused_until_{}, force_tls_until_{};
+  std::string why_paused_, last_reply_;
+  std::vector<Seen> seen_;
+  uint32_t closed_after_ = 0, closed_times_ = 0;
+  int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
+  uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;
+  RateMeter meter_;
+};
+
+}  // namespace volley::delivery

@@ -1,0 +1,63 @@
+// SiteRunner: a site at work: its paths, and who gets the next connection.
+//
+// Purpose  Shares the site's connections among its paths: paths with none first, transactional mail before all, then those
+//          with the most waiting per connection. Connections nobody needs make room. Keeps one timer for whatever the site
+//          waits for: a token, the end of a pause, the next attempt to connect.
+// Ownership Owns the Site and its PathPools.
+// Thread   The loop's; run() at the end of a turn.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/net/timer.h"
+#include "engine/delivery/path_pool.h"
+#include "engine/delivery/site.h"
+
+namespace volley::delivery {
+
+class SiteRunner {
+ public:
+  SiteRunner(Tools& tools, std::string name, std::string provider, metrics::SiteCells& cells);
+
+  Site& site() { return site_; }
+  PathPool& pool(const std::shared_ptr<const Path>& path);
+  const PathPool* find(const Path& path) const;
+
+  void run(TimePoint now);
+  void wait_for_token(TimePoint now);
+  // Works that got nowhere go back; pools nobody needs go. True: the whole site can be forgotten.
+  bool tick(TimePoint now);
+  void retire_all();
+  void retire_campaign(std::string_view campaign);
+  void quit_all();
+  size_t slots() const;
+  SiteSnapshot snapshot(TimePoint now);
+
+  // A path without any connection waits for one, perhaps with transactional mail: others should not hold on to theirs.
+  bool crowded() const { return starving_ > 0; }
+
+  bool woken = false;  // is on the foreman's list
+
+ private:
+  void look_around(TimePoint now);
+  void make_room(TimePoint now);
+  void open(TimePoint now);
+  PathPool* neediest(TimePoint now);
+  int64_t rest_ms(const PathPool& pool, TimePoint now) const;
+  void set_timer(TimePoint now);
+
+  Tools& tools_;
+  Site site_;
+  std::vector<std::unique_ptr<PathPool>> pools_;
+  std::unordered_map<std::string, PathPool*> by_key_;
+  net::Timer timer_;
+  size_t next_ = 0;  // pool that is looked at first
+  size_t starving_ = 0, starving_transactional_ = 0;
+  TimePoint token_at_ = kNever;
+  TimePoint idle_since_{};
+};
+
+}  // namespace volley::delivery
