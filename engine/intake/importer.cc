@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr size_t kBatchBytes = size_t{256} << 10;
+constexpr size_t kBatchBytes = size_t{256} << 10;  // of rows handed over at once
 constexpr Duration kStreamInterval = 200ms;
 constexpr Duration kProgressInterval = 100ms;
 constexpr uint64_t kRateFrom = 1000;              // rows before max_invalid says anything
@@ -81,6 +81,7 @@ Status ImportRun::open() {
 }
 
 Status ImportRun::read_all(ImportWriter& writer, const std::atomic<bool>& stop) {
+  const size_t batch_bytes = std::min(kBatchBytes, options_.buffer_bytes / 8);
   Row row;
   for (;;) {
     if (row.number % 256 == 0) {
@@ -93,7 +94,7 @@ Status ImportRun::read_all(ImportWriter& writer, const std::atomic<bool>& stop) 
     if (Status status = read_row(row); !status) return status;
     const bool held_back =
         options_.stream && totals_.read < kRateFrom && batch_.bytes.size() < kMaxHeldBack;
-    if (batch_.bytes.size() >= kBatchBytes && !held_back && !hand_over(writer)) return {};
+    if (batch_.bytes.size() >= batch_bytes && !held_back && !hand_over(writer)) return {};
   }
   if (Status status = check_end(); !status) return status;
   hand_over(writer);
@@ -199,6 +200,7 @@ Result<ImportTotals> run_import(queue::Store& store, const queue::Campaign& camp
   packer.lane = campaign.lane;
   packer.epoch = epoch;
   packer.partitions = store.partitions();
+  packer.buffers = options.buffer_bytes;
   packer.on_flush = options.on_flush;
   ImportRun run(store, campaign, options, suppressed, std::move(marks).value());
   if (Status status = run.open(); !status) return status.error();

@@ -64,6 +64,7 @@ struct ImportOptions {
   std::function<void(const ImportTotals&, double fraction)> progress;   // about 10 times a second
   std::function<void()> on_flush;        // something was queued: wake the engine. Called on the writing thread.
   metrics::Shard* metrics = nullptr;     // of the calling thread
+  size_t buffer_bytes = size_t{40} << 20;   // of rows waiting to be packed; what they are packed into comes on top
 };
 
 // The campaign exists (Store::create) and `epoch` is from begin_import. Leaves close_import to the caller.

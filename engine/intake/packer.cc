@@ -19,7 +19,7 @@ Status Packer::add(const PackedRow& row) {
   Partition& partition = partitions_[row.partition];
   if (partition.rows.size() + row.bytes.size() > share_ && !partition.entries.empty()) {
     std::vector<queue::ImportFlush> flushes;
-    flushes.push_back(pack(row.partition));
+    pack(row.partition, flushes);
     if (Status status = write(flushes); !status) return status;
   }
   if (partition.rows.capacity() < share_) partition.rows.reserve(share_);
@@ -35,7 +35,7 @@ Status Packer::flush_all() {
   for (uint32_t i = 0; i < partitions_.size(); ++i) {
     if (partitions_[i].entries.empty()) continue;
     bytes += partitions_[i].rows.size();
-    flushes.push_back(pack(i));
+    pack(i, flushes);
     if (bytes < kFlushBytes) continue;
     if (Status status = write(flushes); !status) return status;
     flushes.clear();
@@ -44,25 +44,49 @@ Status Packer::flush_all() {
   return flushes.empty() ? Status() : write(flushes);
 }
 
-// Everything the partition has; leaves it empty.
-queue::ImportFlush Packer::pack(uint32_t index) {
+// Everything the partition has; leaves it empty. In the long tail of small domains, where every row may be a chunk of its own,
+// it takes several calls, cut where the list goes on, each with its own mark.
+void Packer::pack(uint32_t index, std::vector<queue::ImportFlush>& flushes) {
   Partition& partition = partitions_[index];
   if (Result<int64_t> now = store_.now_ms(); now.ok()) enqueued_ms_ = *now;
+  const size_t rows = partition.entries.size();
+  const size_t step = count_domains(partition) + rows / 64 <= kMaxParts ? rows : kMaxParts;
+  for (size_t begin = 0; begin < rows; begin += step) {
+    const size_t end = std::min(rows, begin + step);
+    uint64_t mark = seen_;
+    if (end < rows) {
+      mark = read_row(std::string_view(partition.rows).substr(partition.entries[end - 1].offset))
+                 .number;
+    }
+    flushes.push_back(pack_rows(index, begin, end, mark));
+  }
+  partition.rows.clear();
+  partition.entries.clear();
+}
+
+size_t Packer::count_domains(const Partition& partition) {
+  hashes_.clear();
+  for (const Entry& entry : partition.entries) hashes_.push_back(entry.domain_hash);
+  std::sort(hashes_.begin(), hashes_.end());
+  return static_cast<size_t>(std::unique(hashes_.begin(), hashes_.end()) - hashes_.begin());
+}
+
+queue::ImportFlush Packer::pack_rows(uint32_t index, size_t first, size_t last, uint64_t mark) {
+  Partition& partition = partitions_[index];
   queue::ImportFlush flush;
   flush.partition = index;
-  flush.mark = seen_;
+  flush.mark = mark;
   std::vector<Entry>& entries = partition.entries;
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+  const auto at = [&](size_t i) { return entries.begin() + static_cast<ptrdiff_t>(i); };
+  std::sort(at(first), at(last), [](const Entry& a, const Entry& b) {
     return a.domain_hash != b.domain_hash ? a.domain_hash < b.domain_hash : a.offset < b.offset;
   });
-  for (size_t begin = 0; begin < entries.size();) {
+  for (size_t begin = first; begin < last;) {
     size_t end = begin + 1;
-    while (end < entries.size() && entries[end].domain_hash == entries[begin].domain_hash) ++end;
+    while (end < last && entries[end].domain_hash == entries[begin].domain_hash) ++end;
     add_chunks(partition, begin, end, flush);
     begin = end;
   }
-  partition.rows.clear();
-  entries.clear();
   return flush;
 }
 

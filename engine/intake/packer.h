@@ -32,7 +32,7 @@ struct PackerOptions {
   queue::Lane lane = queue::Lane::kBulk;
   uint64_t epoch = 0;
   uint32_t partitions = 0;
-  size_t buffers = size_t{32} << 20;
+  size_t buffers = size_t{40} << 20;
   std::function<void()> on_flush;
 };
 
@@ -40,6 +40,7 @@ class Packer {
  public:
   static constexpr size_t kFlushBytes = size_t{4} << 20;       // rows in one round of calls
   static constexpr size_t kMaxChunkBytes = size_t{256} << 10;  // rows in one chunk, before packing
+  static constexpr size_t kMaxParts = 1500;                    // chunks in one call: it blocks Redis meanwhile
 
   Packer(queue::Store& store, metrics::EventLog* events, PackerOptions options);
 
@@ -50,14 +51,16 @@ class Packer {
 
  private:
   struct Entry {
-    uint64_t domain_hash;
-    uint32_t offset;
+    uint64_t domain_hash = 0;
+    uint32_t offset = 0;
   };
   struct Partition {
     std::string rows;
     std::vector<Entry> entries;
   };
-  queue::ImportFlush pack(uint32_t index);
+  void pack(uint32_t index, std::vector<queue::ImportFlush>& flushes);
+  size_t count_domains(const Partition& partition);
+  queue::ImportFlush pack_rows(uint32_t index, size_t begin, size_t end, uint64_t mark);
   void add_chunks(const Partition& partition, size_t begin, size_t end, queue::ImportFlush& flush);
   void add_suppressed(const PackedRow& row, queue::ImportFlush& flush);
   Status write(std::vector<queue::ImportFlush>& flushes);
@@ -69,6 +72,7 @@ class Packer {
   std::vector<Partition> partitions_;
   queue::ChunkBuilder builder_;
   std::vector<std::string_view> values_;
+  std::vector<uint64_t> hashes_;
   uint64_t seen_ = 0;
   int64_t enqueued_ms_ = 0;
   bool has_events_ = false;

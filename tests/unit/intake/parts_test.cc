@@ -33,7 +33,8 @@ TEST(DedupeSet, AgreesWithASetOfTheLibrary) {
   Random random(1);
   for (int i = 0; i < 50'000; ++i) {
     // Few distinct values, some of them crowded into one place.
-    const Hash128 hash{random.below(100), random.below(4) == 0 ? ~uint64_t{0} - random.below(50) : random.below(300) << 40};
+    const Hash128 hash{random.below(100), random.below(4) == 0 ? ~uint64_t{0} - random.below(50)
+                                                               : random.below(300) << 40};
     ASSERT_EQ(set.insert(hash), model.insert(hash).second);
   }
   EXPECT_EQ(set.size(), model.size());
@@ -62,7 +63,8 @@ TEST(RejectsWriter, WritesRowsThatCanBeMended) {
     ASSERT_TRUE(rejects.finish().ok());
   }
   EXPECT_EQ(TempDir::read(path),
-            "line,reason,row\n2,no @,\"nobody,\"\"Ann \"\"\"\"x\"\"\"\"\"\"\"\n7,\"key \"\"m\"\", twice\",\"{}\"\n");
+            "line,reason,row\n2,no @,\"nobody,\"\"Ann \"\"\"\"x\"\"\"\"\"\"\"\n7,\"key \"\"m\"\", "
+            "twice\",\"{}\"\n");
   struct stat info {};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
@@ -85,7 +87,10 @@ TEST(RejectsWriter, SaysWhyItCannotWrite) {
 
 TEST(SuppressionList, ReadsPlainFiles) {
   const TempDir directory;
-  const std::string one = directory.write("one.txt", "\xEF\xBB\xBF# opted out\r\n\r\n Ann@Example.COM \r\nbob@b\xC3\xBC" "cher.example\n");
+  const std::string one =
+      directory.write("one.txt",
+                      "\xEF\xBB\xBF# opted out\r\n\r\n Ann@Example.COM \r\nbob@b\xC3\xBC"
+                      "cher.example\n");
   const std::string two = directory.write("two.txt", "carl@example.net\nann@example.com");
   auto list = SuppressionList::load({one, two}, "key");
   ASSERT_TRUE(list.ok()) << list.error().message;
@@ -111,7 +116,10 @@ TEST(SuppressionList, RefusesWhatIsNoAddress) {
 }
 
 TEST(SenderList, AllowsAddressesAndDomains) {
-  const SenderList list({"News@Example.com", "@example.net", "b\xC3\xBC" "cher.example", "not an address@@"});
+  const SenderList list({"News@Example.com", "@example.net",
+                         "b\xC3\xBC"
+                         "cher.example",
+                         "not an address@@"});
   const auto allows = [&](std::string_view text) { return list.allows(*parse_address(text)); };
   EXPECT_TRUE(allows("news@EXAMPLE.com"));
   EXPECT_FALSE(allows("sales@example.com"));
@@ -130,7 +138,9 @@ TEST(RowCheck, KeepsTheSpellingAndFoldsTheKey) {
   EXPECT_EQ(check.domain(), "example.com");
   const Hash128 key = check.key();
   EXPECT_EQ(key, KeyedHash("key")("ann@example.com"));
-  row.email = "ann@b\xC3\xBC" "cher.example";
+  row.email =
+      "ann@b\xC3\xBC"
+      "cher.example";
   EXPECT_EQ(check.check(row), "");
   EXPECT_EQ(check.address(), "ann@xn--bcher-kva.example");
   row.email = std::string_view("ann@example.com\r\nx", 18);
