@@ -197,9 +197,8 @@ void CampaignCache::on_records(Result<std::vector<queue::Campaign>> records, uin
     const auto old = before.find(id);
     if (old != before.end() && old->second.revision == record.revision) continue;
     changed(record);
-    const bool resumed = old != before.end() &&
-                         old->second.state == queue::CampaignState::kPaused &&
-                         record.state == queue::CampaignState::kRunning;
+    const bool resumed = old != before.end() && old->second.state == queue::CampaignState::kPaused &&
+                         record.state != queue::CampaignState::kPaused;
     listener_.on_campaign(record, resumed);
   }
   if (std::exchange(poll_again_, false)) poll();

@@ -14,6 +14,7 @@ constexpr Duration kDryFor = 1s;
 constexpr Duration kRestUnusable = 5s;       // a context that cannot be had
 constexpr Duration kRestNotSending = 500ms;  // a campaign that stopped between claim and now
 constexpr Duration kRestNoRoom = 5s;         // its site has enough to do
+constexpr Duration kLookAtParked = 5ms;
 constexpr uint32_t kMaxChunks = 8;
 constexpr uint32_t kWorksOfADomain = 3;
 
@@ -272,10 +273,16 @@ void PartitionOwner::hand_over(Held& held, std::shared_ptr<const Path> path) {
   Domain& domain = domains_.at(held.domain);
   domain.path = path;
   const bool urgent = domain.destination.lane == queue::Lane::kTransactional;
-  if (!urgent && !delivery_.wants_more(*path)) {
-    return give_back(
-        held, kRestNoRoom + Duration(random_.below(static_cast<uint64_t>(kRestNoRoom.count()))));
-  }
+  if (urgent || delivery_.wants_more(*path)) return deliver(held, std::move(path));
+  // A busy site is a matter of moments, mostly; what is claimed again and again costs more than it waits.
+  held.stage = Stage::kParked;
+  held.parked_at = loop_.now();
+  parked_[path->key].push_back(held.ticket);
+  held.work->path = std::move(path);
+  unpark_at_ = std::min(unpark_at_, loop_.now() + kLookAtParked);
+}
+
+void PartitionOwner::deliver(Held& held, std::shared_ptr<const Path> path) {
   held.stage = Stage::kOut;
   held.work->path = std::move(path);
   const uint64_t ticket = held.ticket;
@@ -283,6 +290,36 @@ void PartitionOwner::hand_over(Held& held, std::shared_ptr<const Path> path) {
   const unsigned loop = delivery_.accept(std::move(held.work));
   if (Held* still = find(ticket)) still->site_loop = loop;
   maybe_want(key);
+}
+
+// Hands parked works over as their sites have room; those that waited too long leave memory to others. Until when not again.
+TimePoint PartitionOwner::unpark() {
+  const TimePoint now = loop_.now();
+  if (parked_.empty()) return kNever;
+  if (now < unpark_at_) return unpark_at_;
+  for (auto line = parked_.begin(); line != parked_.end();) {
+    auto& tickets = line->second;
+    while (!tickets.empty()) {
+      Held* held = find(tickets.front());
+      if (held == nullptr || held->stage != Stage::kParked) {
+        tickets.pop_front();
+        continue;
+      }
+      const bool stopped = stopping_ || !held->work->campaign->sending();
+      const bool room = !stopped && delivery_.wants_more(*held->work->path);
+      if (!stopped && !room && now - held->parked_at < options_.park_for) break;
+      tickets.pop_front();
+      if (room) {
+        deliver(*held, held->work->path);
+      } else {
+        const auto jitter = Duration(random_.below(static_cast<uint64_t>(kRestNoRoom.count())));
+        give_back(*held, stopped ? kRestNotSending : kRestNoRoom + jitter);
+      }
+    }
+    line = tickets.empty() ? parked_.erase(line) : std::next(line);
+  }
+  unpark_at_ = now + kLookAtParked;
+  return parked_.empty() ? kNever : unpark_at_;
 }
 
 // More of a domain by name: when its works run low, or when there is plenty of room.

@@ -53,6 +53,7 @@ void PartitionOwner::wake() {
 
 void PartitionOwner::stop() {
   stopping_ = true;
+  unpark_at_ = TimePoint{};
   for (auto& p : partitions_) p->wants.clear();
   run();
 }
@@ -65,7 +66,7 @@ bool PartitionOwner::stopped() const {
 
 // One look at every partition; the timer brings us back for what is not due yet, callbacks for the rest.
 void PartitionOwner::run() {
-  TimePoint next = kNever;
+  TimePoint next = unpark();
   const size_t count = partitions_.size();
   for (size_t i = 0; i < count; ++i) next = std::min(next, step(*partitions_[(turn_ + i) % count]));
   if (count > 0) turn_ = (turn_ + 1) % count;

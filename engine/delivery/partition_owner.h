@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -39,6 +40,8 @@ struct OwnerOptions {
   int64_t retry_wheel_ms = 5000;
   std::string dedupe_key;
   uint64_t seed = 1;
+  Duration park_for =
+      std::chrono::seconds(2);  // a work whose site has enough to do waits here first
 };
 
 struct OwnerSnapshot {
@@ -109,7 +112,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     std::shared_ptr<const Path> path;
   };
 
-  enum class Stage : uint8_t { kContext, kRoute, kOut, kBack };
+  enum class Stage : uint8_t { kContext, kRoute, kParked, kOut, kBack };
 
   struct Held {  // a claimed chunk, until its lease is closed
     uint64_t ticket = 0;
@@ -122,6 +125,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     uint64_t remaining = 0;
     uint32_t sequence = 0;
     unsigned site_loop = 0;
+    TimePoint parked_at{};
     bool outstanding = false, closing = false, dead = false;
     Portion pending;
     std::vector<uint64_t> numbers;  // settled or on the way
@@ -153,6 +157,8 @@ class PartitionOwner final : public CampaignCache::Listener {
   void use_context(Held& held, const ContextResult& context);
   void use_route(Held& held, const RouteAnswer& answer);
   void hand_over(Held& held, std::shared_ptr<const Path> path);
+  void deliver(Held& held, std::shared_ptr<const Path> path);
+  TimePoint unpark();
   std::shared_ptr<const CampaignContext> of_tenure(Partition& p,
                                                    std::shared_ptr<const CampaignContext> context);
   void expire_overdue(Held& held);
@@ -184,6 +190,8 @@ class PartitionOwner final : public CampaignCache::Listener {
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::unordered_map<std::string, Domain> domains_;
   std::unordered_map<uint64_t, std::unique_ptr<Held>> held_;
+  std::map<std::string, std::deque<uint64_t>> parked_;  // by path, oldest first
+  TimePoint unpark_at_{};
   uint64_t next_ticket_ = 1;
   uint64_t in_memory_ = 0;  // recipients
   uint64_t reserved_ = 0;   // by claims under way

@@ -72,7 +72,7 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   w->router_ = std::make_unique<Router>(settings, *w->resolver_, *w);
   w->sites_ =
       std::make_unique<SiteTable>(w->loop_, settings, *w->resolver_, shared.brakes, shared.registry,
-                                  w->shard_, *w, Random::seed_from_system());
+                                  w->shard_, *w, Random::seed_from_system(), index);
   w->owner_ = std::make_unique<PartitionOwner>(w->loop_, *w->door_, shared.keys, shared.controls,
                                                shared.replay, w->shard_, *w, std::move(options));
   if (index == 0) {

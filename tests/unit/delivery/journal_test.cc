@@ -1,0 +1,329 @@
+#include "engine/delivery/journal.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "engine/delivery/journal_format.h"
+#include "engine/delivery/replay_book.h"
+
+namespace volley::delivery {
+namespace {
+
+namespace fs = std::filesystem;
+
+class JournalTest : public ::testing::Test {
+ protected:
+  JournalTest() {
+    char path[] = "/tmp/volley-journal-XXXXXX";
+    EXPECT_NE(::mkdtemp(path), nullptr);
+    directory_ = path;
+  }
+  ~JournalTest() override { fs::remove_all(directory_); }
+
+  std::unique_ptr<Journal> open(unsigned loop = 0, uint64_t segment = kJournalSegmentBytes) {
+    auto journal = Journal::open(directory_, loop, "queue-a", segment);
+    EXPECT_TRUE(journal.ok());
+    return std::move(*journal);
+  }
+  Replay read(std::string_view identity = "queue-a") {
+    auto replay = read_journals(directory_, identity);
+    EXPECT_TRUE(replay.ok());
+    return std::move(*replay);
+  }
+  // As a killed process leaves it: what a destructor would do to the files must not happen.
+  void crash(std::unique_ptr<Journal> journal) {
+    const std::string aside = directory_ + ".aside";
+    fs::copy(directory_, aside);
+    journal.reset();
+    fs::remove_all(directory_);
+    fs::rename(aside, directory_);
+  }
+  size_t files() const {
+    size_t n = 0;
+    for (const auto& entry : fs::directory_iterator(directory_)) n += entry.is_regular_file();
+    return n;
+  }
+
+  std::string directory_;
+};
+
+Record make_record(uint64_t lease, uint64_t number, uint32_t partition = 7) {
+  Record r;
+  r.time = from_ms(1'700'000'000'123);
+  r.verdict = Verdict::kDeferred;
+  r.partition = partition;
+  r.lease = lease;
+  r.campaign = "november";
+  r.lane = queue::Lane::kTransactional;
+  r.number = number;
+  r.attempt = 3;
+  r.recipient = "someone@example.com";
+  r.site = "mx.example.com";
+  r.host = "mx1.example.com";
+  r.source = "192.0.2.1";
+  r.code = 451;
+  r.enhanced = "4.7.1";
+  r.text = "try again later";
+  r.delay_ms = 300'000;
+  return r;
+}
+
+std::string slurp(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+void spill(const fs::path& path, std::string_view bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << bytes;
+}
+
+TEST_F(JournalTest, GivesBackEveryField) {
+  auto journal = open();
+  const Record wrote = make_record(12, 34);
+  journal->append(wrote, 5);
+  ASSERT_TRUE(journal->flush().ok());
+  crash(std::move(journal));
+  const Replay replay = read();
+  ASSERT_EQ(replay.unsettled.size(), 1u);
+  ASSERT_EQ(replay.unlogged.size(), 1u);
+  const Record& r = replay.unsettled.at({7, 12}).at(0);
+  EXPECT_EQ(r.time, wrote.time);
+  EXPECT_EQ(r.verdict, wrote.verdict);
+  EXPECT_EQ(r.partition, wrote.partition);
+  EXPECT_EQ(r.lease, wrote.lease);
+  EXPECT_EQ(r.campaign, wrote.campaign);
+  EXPECT_EQ(r.lane, wrote.lane);
+  EXPECT_EQ(r.number, wrote.number);
+  EXPECT_EQ(r.attempt, wrote.attempt);
+  EXPECT_EQ(r.recipient, wrote.recipient);
+  EXPECT_EQ(r.site, wrote.site);
+  EXPECT_EQ(r.host, wrote.host);
+  EXPECT_EQ(r.source, wrote.source);
+  EXPECT_EQ(r.code, wrote.code);
+  EXPECT_EQ(r.enhanced, wrote.enhanced);
+  EXPECT_EQ(r.text, wrote.text);
+  EXPECT_EQ(r.delay_ms, wrote.delay_ms);
+}
+
+TEST_F(JournalTest, FilesAreForTheOwnerOnly) {
+  auto journal = open();
+  journal->append(make_record(1, 1), 1);
+  ASSERT_TRUE(journal->flush().ok());
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    struct stat s {};
+    ASSERT_EQ(::stat(entry.path().c_str(), &s), 0);
+    EXPECT_EQ(s.st_mode & 0777, 0600u);
+  }
+}
+
+TEST_F(JournalTest, ASettledLeaseAndALoggedEventAreNotReplayed) {
+  auto journal = open();
+  journal->append(make_record(1, 1), 1);
+  journal->append(make_record(2, 2), 2);
+  journal->settled(7, 1);
+  journal->logged(1);
+  ASSERT_TRUE(journal->flush().ok());
+  crash(std::move(journal));
+  const Replay replay = read();
+  EXPECT_EQ(replay.unsettled.size(), 1u);
+  EXPECT_TRUE(replay.unsettled.contains({7, 2}));
+  ASSERT_EQ(replay.unlogged.size(), 1u);
+  EXPECT_EQ(replay.unlogged[0].number, 2u);
+}
+
+TEST_F(JournalTest, MarksOfAnotherLoopCount) {
+  auto first = open(0), second = open(1);
+  first->append(make_record(1, 1), 1);
+  second->settled(7, 1);
+  ASSERT_TRUE(first->flush().ok());
+  ASSERT_TRUE(second->flush().ok());
+  crash(std::move(first));
+  EXPECT_TRUE(read().unsettled.empty());
+}
+
+TEST_F(JournalTest, TornAnywhereItLosesOnlyItsEnd) {
+  auto journal = open();
+  std::vector<size_t> ends;
+  for (uint64_t n = 1; n <= 3; ++n) {
+    journal->append(make_record(n, n), n);
+    ASSERT_TRUE(journal->flush().ok());
+    ends.push_back(journal->bytes_written());
+  }
+  crash(std::move(journal));
+  const fs::path path = read().segments.at(0);
+  const std::string whole = slurp(path);
+  ASSERT_EQ(whole.size(), ends.back());
+  for (size_t size = 0; size <= whole.size(); ++size) {
+    spill(path, whole.substr(0, size));
+    size_t expected = 0;
+    for (const size_t end : ends) expected += size >= end;
+    const Replay replay = read();
+    EXPECT_EQ(replay.unsettled.size(), expected) << "torn at " << size;
+    EXPECT_EQ(replay.damaged, 0u);
+    EXPECT_EQ(replay.segments.size(), 1u) << "torn at " << size;
+  }
+}
+
+TEST_F(JournalTest, AFlippedBitCostsItsRecordAndNeverInventsOne) {
+  auto journal = open();
+  for (uint64_t n = 1; n <= 3; ++n) journal->append(make_record(n, n), n);
+  ASSERT_TRUE(journal->flush().ok());
+  crash(std::move(journal));
+  const fs::path path = read().segments.at(0);
+  const std::string whole = slurp(path);
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string bad = whole;
+    bad[at] = static_cast<char>(bad[at] ^ (1 << (at % 8)));
+    spill(path, bad);
+    const Replay replay = read();
+    EXPECT_LT(replay.unlogged.size(), 3u) << "flipped at " << at;
+    for (const Record& r : replay.unlogged) EXPECT_EQ(r.recipient, "someone@example.com");
+  }
+}
+
+TEST_F(JournalTest, AnotherQueuesJournalIsLeftAlone) {
+  auto journal = open();
+  journal->append(make_record(1, 1), 1);
+  ASSERT_TRUE(journal->flush().ok());
+  crash(std::move(journal));
+  spill(directory_ + "/0-99.journal", "something else entirely");
+  const Replay replay = read("queue-b");
+  EXPECT_TRUE(replay.unsettled.empty());
+  EXPECT_TRUE(replay.unlogged.empty());
+  EXPECT_TRUE(replay.segments.empty());
+  EXPECT_EQ(replay.foreign.size(), 2u);
+}
+
+TEST_F(JournalTest, ASegmentGoesOnlyWhenSettledAndLogged) {
+  auto journal = open(0, 1);  // every flush fills a segment
+  journal->append(make_record(1, 1), 1);
+  ASSERT_TRUE(journal->flush().ok());
+  journal->append(make_record(2, 2), 2);
+  ASSERT_TRUE(journal->flush().ok());
+  EXPECT_EQ(files(), 2u);
+  journal->settled(7, 1);
+  ASSERT_TRUE(journal->flush().ok());
+  EXPECT_EQ(files(), 3u) << "its event may be missing in the log";
+  journal->logged(1);
+  ASSERT_TRUE(journal->flush().ok());
+  EXPECT_EQ(files(), 2u);
+  journal->settled(7, 2);
+  ASSERT_TRUE(journal->flush().ok());
+  journal->logged(2);
+  ASSERT_TRUE(journal->flush().ok());
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(JournalTest, OldestFirstSoThatNoMarkGoesBeforeWhatItMarks) {
+  auto journal = open(0, 1);
+  journal->append(make_record(1, 1), 1);
+  ASSERT_TRUE(journal->flush().ok());
+  journal->append(make_record(2, 2), 2);
+  ASSERT_TRUE(journal->flush().ok());
+  journal->logged(2);
+  journal->settled(7, 2);
+  ASSERT_TRUE(journal->flush().ok());
+  EXPECT_EQ(files(), 3u);
+  crash(std::move(journal));
+  EXPECT_EQ(read().unsettled.size(), 1u);
+}
+
+TEST_F(JournalTest, ClosedWithNothingOpenItLeavesNoFile) {
+  {
+    auto journal = open();
+    journal->append(make_record(1, 1), 1);
+    ASSERT_TRUE(journal->flush().ok());
+    journal->settled(7, 1);
+    journal->logged(1);
+  }
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(JournalTest, ANewRunNeverWritesAnOldFile) {
+  auto journal = open();
+  journal->append(make_record(1, 1), 1);
+  ASSERT_TRUE(journal->flush().ok());
+  crash(std::move(journal));
+  auto again = open();
+  again->append(make_record(2, 2), 1);
+  ASSERT_TRUE(again->flush().ok());
+  const Replay replay = read();
+  EXPECT_EQ(replay.segments.size(), 2u);
+  EXPECT_EQ(replay.unsettled.size(), 2u);
+  EXPECT_EQ(replay.unlogged.size(), 2u) << "sequences are those of a run";
+  ASSERT_EQ(replay.runs.size(), 2u);
+  for (const uint64_t run : replay.runs) again->replayed(run);
+  ASSERT_TRUE(again->flush().ok());
+  EXPECT_TRUE(read().unlogged.empty());
+}
+
+// A child, because a limit on file size holds for the whole process.
+TEST_F(JournalTest, AFullDiskIsAnErrorAndNothingIsLostOnceThereIsRoom) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before {};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    auto journal = Journal::open(directory_, 0, "queue-a");
+    if (!journal.ok()) ::_exit(1);
+    struct rlimit tight = before;
+    tight.rlim_cur = 200;  // in the middle of a record
+    ::setrlimit(RLIMIT_FSIZE, &tight);
+    for (uint64_t n = 1; n <= 5; ++n) (*journal)->append(make_record(n, n), n);
+    const Status full = (*journal)->flush();
+    if (full.ok() || full.error().code != Errc::kIo) ::_exit(2);
+    if ((*journal)->flush().ok()) ::_exit(3);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    if (!(*journal)->flush().ok()) ::_exit(4);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  const Replay replay = read();
+  EXPECT_EQ(replay.unsettled.size(), 5u);
+  EXPECT_EQ(replay.damaged, 0u);
+}
+
+TEST_F(JournalTest, NoDirectoryIsNothingToReplay) {
+  auto replay = read_journals(directory_ + "/none", "queue-a");
+  ASSERT_TRUE(replay.ok());
+  EXPECT_TRUE(replay->segments.empty());
+}
+
+TEST_F(JournalTest, TheBookKeepsTheFilesUntilAllIsSettledAndLogged) {
+  auto journal = open();
+  journal->append(make_record(1, 1), 1);
+  journal->append(make_record(2, 2), 2);
+  journal->append(make_record(3, 3, 8), 3);
+  ASSERT_TRUE(journal->flush().ok());
+  crash(std::move(journal));
+  ReplayBook book(read());
+  EXPECT_EQ(book.of(7).size(), 2u);
+  EXPECT_TRUE(book.settled(7, 1));
+  EXPECT_FALSE(book.settled(7, 1));
+  EXPECT_EQ(book.recovered_only(7, {2}), std::vector<uint64_t>{});
+  EXPECT_EQ(book.recovered_only(8, {}), std::vector<uint64_t>{3});
+  book.events_logged();
+  EXPECT_EQ(files(), 1u);
+  EXPECT_TRUE(book.settled(7, 2));
+  EXPECT_TRUE(book.done());
+  EXPECT_EQ(files(), 0u);
+}
+
+}  // namespace
+}  // namespace volley::delivery
