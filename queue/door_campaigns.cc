@@ -63,7 +63,7 @@ void Door::Impl::update(std::string id, Change change, std::function<void(Status
     campaign->revision = revision + 1;
     Command put = Command::function("volley1_put", campaign_key(id));
     put.number(static_cast<int64_t>(revision)).arg(campaign->to_json()).arg(random_bytes(16));
-    call_all(connection, {put, Command("INCR").arg(global_key("rev"))},
+    call_all(connection, {put, Command::function("volley1_changed", global_key())},
              [this, id, change, done](Result<std::vector<Reply>> answers) {
                if (!answers) return done(answers.error());
                if ((*answers)[0].view().number() == 1) return done({});

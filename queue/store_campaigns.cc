@@ -110,7 +110,7 @@ Result<Campaign> Store::create(const Campaign& wanted, std::string_view content)
                                .arg("NX")
                                .number(campaign.created_ms)
                                .arg(campaign.id),
-                           Command("INCR").arg(global_key("rev"))};
+                           Command::function("volley1_changed", global_key())};
   auto listed = impl_->link.run(after);
   if (!listed) return listed.error();
   return campaign;
@@ -130,7 +130,7 @@ Status Store::Impl::update(std::string_view id,
     campaign->revision = revision + 1;
     Command put = Command::function("volley1_put", campaign_key(id));
     put.number(static_cast<int64_t>(revision)).arg(campaign->to_json()).arg(random_bytes(16));
-    const Command commands[] = {put, Command("INCR").arg(global_key("rev"))};
+    const Command commands[] = {put, Command::function("volley1_changed", global_key())};
     auto answers = link.run(commands);
     if (!answers) return answers.error();
     if ((*answers)[0].view().number() == 1) return {};
@@ -209,7 +209,7 @@ Status Store::purge(std::string_view id) {
                               .arg(campaign_key(id, "rec"))
                               .arg(campaign_key(id, "content"))
                               .arg(campaign_key(id, "sup")),
-                          Command("INCR").arg(global_key("rev"))};
+                          Command::function("volley1_changed", global_key())};
   auto answers = impl_->link.run(last);
   return answers ? Status() : Status(answers.error());
 }

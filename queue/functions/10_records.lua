@@ -45,6 +45,12 @@ local function status(keys, args)
   return 1
 end
 
+-- changed(): a campaign's record changed. INCR, but for a full server too.
+local function changed(keys)
+  return redis.call('INCR', keys[1] .. 'rev')
+end
+
+redis.register_function{function_name = 'volley1_changed', flags = {'allow-oom'}, callback = changed}
 redis.register_function{function_name = 'volley1_meta', callback = meta}
 redis.register_function{function_name = 'volley1_create', callback = create}
 redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/net/loop.h"
+#include "base/net/signals.h"
 #include "base/net/timer.h"
 #include "queue/chunk.h"
 #include "queue/door.h"
@@ -66,6 +67,7 @@ class Engine {
  public:
   explicit Engine(RedisServer& redis, const std::string& id = "engine-1")
       : door(loop, redis.url(), id) {
+    net::ignore_sigpipe();  // as the engine does: connections are cut here
     // So that its first calls are answered: the retry wheel is known.
     (void)await<uint64_t>([&](auto done) { door.global_revision(done); });
   }
