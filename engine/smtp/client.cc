@@ -7,8 +7,6 @@
 namespace volley::smtp {
 namespace {
 
-constexpr EnhancedCode kLost{4, 4, 2};
-constexpr EnhancedCode kProtocolCode{4, 5, 0};
 constexpr EnhancedCode kTlsCode{4, 7, 0};
 
 // Two replies run into one line, as some servers do when they flush: a sign that one will be missing.
@@ -333,126 +331,6 @@ void Client::rearm(TimePoint now) {
     body_limit_ = now + options_.timeouts.block + std::chrono::seconds(seconds);
   }
   deadline_ = std::min(progress_ + options_.timeouts.block, body_limit_);
-}
-
-void Client::timeout(TimePoint now) {
-  if (state_ == State::kClosed || now < deadline_) return;
-  const Stage stage = stage_now();
-  if (state_ == State::kTlsHandshake) {
-    tls_failed("timeout", now);
-    return;
-  }
-  if (quit_sent_) {
-    close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, false);
-    return;
-  }
-  // A reply that never comes after a refusal in the same group: the server dropped what was pipelined.
-  if (group_error_ && pipelining()) quirks_ |= kNoPipelining;
-  Outcome outcome;
-  outcome.kind = Outcome::Kind::kRetry;
-  outcome.stage = stage;
-  outcome.error = std::string("timeout at ") + to_string(stage);
-  outcome.local = kLost;
-  close(CloseReason::kTimeout, std::move(outcome), false);
-}
-
-void Client::eof(TimePoint, std::string_view why) {
-  if (state_ == State::kClosed) return;
-  Outcome outcome;
-  outcome.kind = Outcome::Kind::kRetry;
-  outcome.stage = stage_now();
-  outcome.error = why.empty() ? "connection closed" : std::string(why);
-  outcome.local = kLost;
-  if (quit_sent_) return close(CloseReason::kQuit, std::move(outcome), false);
-  const bool hello = outcome.stage == Stage::kEhlo;
-  if (tls_ && options_.tls == TlsMode::kOpportunistic && hello) {
-    quirks_ |= kNoTls;
-  } else if (hello && !tls_) {
-    quirks_ |= kHeloOnly;
-  }
-  const bool in_tls = state_ == State::kTlsHandshake;
-  if (in_tls && options_.tls == TlsMode::kOpportunistic) quirks_ |= kNoTls;
-  close(in_tls ? CloseReason::kTls : CloseReason::kPeerClosed, std::move(outcome), false);
-}
-
-void Client::desync(Stage stage, Reply reply, std::string why) {
-  if (state_ == State::kReady || stage == Stage::kGreeting || stage == Stage::kEhlo) {
-    quirks_ |= kNoPipelining;
-  }
-  Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), std::move(why), kProtocolCode};
-  close(CloseReason::kDesync, std::move(outcome), false);
-}
-
-void Client::protocol_error(Stage stage, std::string why) {
-  Outcome outcome{Outcome::Kind::kRetry, stage, {}, std::move(why), kProtocolCode};
-  close(CloseReason::kProtocol, std::move(outcome), false);
-}
-
-void Client::close(CloseReason reason, Outcome outcome, bool send_quit) {
-  if (state_ == State::kClosed) return;
-  if (reason == CloseReason::kDesync) {
-    for (Held& held : held_) doubt(held, outcome);
-  }
-  release_held(true);
-  while (!txns_.empty()) {
-    end_on_close(txns_.front(), reason, outcome);
-    release_held(true);
-  }
-  if (send_quit && out_.empty()) {
-    out_.append("QUIT\r\n");
-  } else {
-    out_.freeze();
-  }
-  state_ = State::kClosed;
-  fifo_.clear();
-  deadline_ = kNever;
-  if (outcome.kind == Outcome::Kind::kUntried) outcome.kind = Outcome::Kind::kRetry;
-  events_.emplace_back(Closed{reason, std::move(outcome), delivered_});
-}
-
-// The replies that decided this can no longer be trusted.
-void Client::doubt(Held& held, const Outcome& cause) {
-  Outcome& outcome = held.result.outcome;
-  if (outcome.kind == Outcome::Kind::kDelivered) --delivered_;
-  const Stage stage = held.dot_sent ? Stage::kEndOfData : outcome.stage;
-  outcome = cause;
-  outcome.kind = held.dot_sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
-  outcome.stage = stage;
-  held.refusals.clear();
-}
-
-void Client::end_on_close(Txn& txn, CloseReason reason, const Outcome& cause) {
-  const bool desynced = reason == CloseReason::kDesync;
-  if (!txn.begun || out_.handed() <= txn.begin) {
-    Outcome untried = cause;
-    untried.kind = Outcome::Kind::kUntried;
-    return finish(txn.what.id, std::move(untried));
-  }
-  Outcome outcome = cause;
-  outcome.kind = Outcome::Kind::kRetry;
-  if (txn.step == Step::kSent) {
-    const bool sent = out_.handed() >= txn.dot_end;
-    outcome.kind = sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
-    outcome.stage = sent ? Stage::kEndOfData : Stage::kBody;
-  } else if (desynced) {
-    txn.refusal.reset();
-    txn.refused.clear();
-  } else if (txn.refusal) {
-    outcome = *txn.refusal;
-  } else if (txn.refused.size() == txn.what.rcpts.size()) {
-    outcome = txn.refused.back().second;
-  } else {
-    // Closed between messages: the receiver had enough of this connection, not of this message.
-    const bool between = !txn.mail_ok && begun_ > 1 &&
-                         (reason == CloseReason::kPeerClosed || reason == CloseReason::kRefused ||
-                          reason == CloseReason::kServerClosing);
-    outcome.retry_now = between;
-  }
-  if (outcome.kind == Outcome::Kind::kRetry && !outcome.reply.code && options_.pipelining &&
-      pipelining_lost_) {
-    outcome.retry_now = true;
-  }
-  finish(txn.what.id, std::move(outcome));
 }
 
 }  // namespace volley::smtp

@@ -215,6 +215,7 @@ class Client {
   Duration timeout_of(Verb verb) const;
   static Stage stage_of(Verb verb);
   Stage stage_now() const;
+  // client_close.cc
   void close(CloseReason reason, Outcome outcome, bool send_quit);
   void desync(Stage stage, Reply reply, std::string why);
   void protocol_error(Stage stage, std::string why);

@@ -15,15 +15,25 @@ size_t find_byte(std::string_view text, size_t from, char c) {
             : std::string_view::npos;
 }
 
+bool has_high_bit(std::string_view text) {
+  uint64_t high = 0;
+  size_t at = 0;
+  for (; at + sizeof(high) <= text.size(); at += sizeof(high)) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, sizeof(word));
+    high |= word;
+  }
+  for (; at < text.size(); ++at) high |= static_cast<unsigned char>(text[at]);
+  return (high & 0x8080808080808080u) != 0;
+}
+
 }  // namespace
 
 BodyScan scan_body(std::string_view body) {
   BodyScan scan;
   scan.nul = find_byte(body, 0, '\0') != std::string_view::npos;
   scan.ends_crlf = body.empty() || body.ends_with("\r\n");
-  unsigned char high = 0;
-  for (const char c : body) high = static_cast<unsigned char>(high | static_cast<unsigned char>(c));
-  scan.eight_bit = high >= 0x80;
+  scan.eight_bit = has_high_bit(body);
   for (size_t at = 0; at < body.size();) {
     if (body[at] == '.') ++scan.dot_lines;
     const size_t lf = find_byte(body, at, '\n');

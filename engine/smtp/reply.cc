@@ -39,6 +39,11 @@ bool may_be_reply(std::string_view line) {
   return true;
 }
 
+// What nearly all replies are, told apart quickly.
+bool is_plain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 }  // namespace
 
 std::string EnhancedCode::str() const {
@@ -140,7 +145,7 @@ Reply ReplyParser::take() {
     std::string_view text(raw_);
     if (has_code) text.remove_prefix(std::min(text.size(), skip + 1));
     if (text.size() <= kTextCap) {
-      reply.text = sanitize(text, kTextCap);
+      reply.text = is_plain(text) ? std::string(text) : sanitize(text, kTextCap);
       return reply;
     }
     joined = text;

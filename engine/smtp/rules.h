@@ -79,8 +79,9 @@ struct Effect {
     kSameSource = 512,     // greylisting: come back from the same address
     kNoPenalty = 1024,     // costs the path nothing
     kBounceSecond = 2048,  // deferred once; the next such answer bounces
-    kNoPipelining = 4096,
   };
+  // Apart from the others, because an enumerator of this name would hide the quirk's.
+  static constexpr Flag kNoPipelining = Flag{4096};
 };
 
 struct Rule {
