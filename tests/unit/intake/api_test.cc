@@ -28,7 +28,10 @@ class ApiTest : public testing::Test {
     client_ = std::make_unique<httplib::Client>("http://" + server_.address());
     client_->set_bearer_token_auth(kToken);
   }
-  ~ApiTest() override { server_.stop(); }
+  ~ApiTest() override {
+    client_.reset();  // first: the server waits for kept connections
+    server_.stop();
+  }
 
   ApiOptions api_options() {
     ApiOptions options;

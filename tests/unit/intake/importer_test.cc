@@ -233,7 +233,7 @@ TEST_F(ImporterTest, AnOlderImporterIsRefused) {
   create("c1");
   const uint64_t old = epoch_;
   begin();
-  std::swap(epoch_, const_cast<uint64_t&>(old));
+  epoch_ = old;
   const auto totals = run();
   ASSERT_FALSE(totals.ok());
   EXPECT_EQ(totals.error().code, Errc::kData);
