@@ -80,10 +80,9 @@ Status StoreLink::open() {
   const TimePoint end = monotonic_now() + patience_;
   for (Duration wait = kFirstWait;; wait = std::min(wait * 2, kLongestWait)) {
     Status connected = connect();
-    // A server that is up and refused stays refused; one that loads, or is not there yet, may come.
-    const bool may_come = !connected && connected.error().code == Errc::kUnavailable &&
-                          (connected.error().message.find("loading") != std::string::npos ||
-                           connected.error().message.starts_with("queue "));
+    // Only loading passes by itself; a wrong URL or a refused server should be heard of at once.
+    const bool may_come =
+        !connected && connected.error().message.find("loading") != std::string::npos;
     if (connected || !may_come || monotonic_now() + wait > end) return connected;
     std::this_thread::sleep_for(wait);
   }
