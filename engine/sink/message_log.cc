@@ -68,7 +68,7 @@ void MessageLog::add(const LogLine& line) {
 }
 
 Status MessageLog::write() {
-  if (torn_) buffer_.insert(0, "\n");
+  if (torn_) buffer_.insert(buffer_.begin(), '\n');
   std::string_view left = buffer_;
   int failed = 0;
   while (!left.empty() && failed == 0) {
