@@ -11,6 +11,9 @@ namespace volley::delivery {
 namespace {
 
 constexpr size_t kHighWater = 256 * 1024;
+// What a session may owe an answer for: two on the wire, one held back until the host has proven itself. More would only
+// be held, too, when all are refused.
+constexpr size_t kMostInFlight = 3;
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr smtp::EnhancedCode kNoAnswer{4, 4, 1};
 
@@ -156,7 +159,7 @@ void Session::start_tls(TimePoint now) {
 bool Session::fill(TimePoint now) {
   bool took = false;
   const bool was_quitting = quitting_;
-  while (!quitting_ && client_.can_submit()) {
+  while (!quitting_ && in_flight_.size() < kMostInFlight && client_.can_submit()) {
     if (submitted_ >= options_.messages) {
       quitting_ = true;
       client_.quit(now);

@@ -1,0 +1,133 @@
+#include "engine/delivery/router.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/delivery/sites_fixture.h"
+
+namespace volley::delivery {
+namespace {
+
+struct Answers final : Router::Receiver {
+  std::map<uint64_t, RouteAnswer> got;
+  void on_route(uint64_t id, const RouteAnswer& answer) override { got[id] = answer; }
+};
+
+struct RouterTest : ::testing::Test {
+  net::Loop loop;
+  FakeResolver resolver{loop};
+  Settings settings;
+  Answers answers;
+  TimePoint now{std::chrono::hours(1)};
+  std::unique_ptr<Router> router;
+  uint64_t ids = 0;
+
+  void start() {
+    router = std::make_unique<Router>(settings, resolver, answers, [this] { return now; });
+  }
+  void hosts(const std::string& domain, std::vector<dns::MxHost> mx) {
+    resolver.mx_of[domain] = {dns::MxKind::kHosts, std::move(mx), false, {}, {}};
+  }
+  RouteAnswer ask(const std::string& domain) {
+    const uint64_t id = ++ids;
+    if (auto at_once = router->route(domain, id)) return *at_once;
+    EXPECT_TRUE(run_until(loop, [&] { return answers.got.contains(id); }));
+    return answers.got[id];
+  }
+};
+
+TEST_F(RouterTest, AnExactRouteBeatsTheStar) {
+  settings.routes = {*parse_route("*=127.0.0.1:2525"), *parse_route("example.com=127.0.0.1:2526")};
+  start();
+  const RouteAnswer star = ask("example.net");
+  ASSERT_TRUE(star.path);
+  EXPECT_EQ(star.path->site, "127.0.0.1:2525");
+  EXPECT_TRUE(star.path->routed);
+  EXPECT_EQ(star.path->limits.rate, 0);
+  EXPECT_EQ(ask("example.org").path, star.path);
+  EXPECT_EQ(ask("example.com").path->port, 2526);
+  EXPECT_EQ(resolver.asked, 0u);
+}
+
+TEST_F(RouterTest, DomainsOfOneMxSetShareAPath) {
+  hosts("example.com", {{10, "mx1.example.net"}, {20, "mx2.example.net"}});
+  hosts("example.org", {{10, "mx1.example.net"}, {20, "mx2.example.net"}});
+  hosts("example.net", {{20, "mx1.example.net"}, {10, "mx2.example.net"}});
+  start();
+  const auto one = ask("example.com").path;
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->site, "mx1.example.net,mx2.example.net");
+  EXPECT_EQ(ask("example.org").path, one);
+  const auto other = ask("example.net").path;
+  EXPECT_NE(other, one);
+  EXPECT_EQ(other->site, one->site);
+  EXPECT_NE(other->key, one->key);
+}
+
+TEST_F(RouterTest, ProvidersAreRolledUp) {
+  hosts("example.com", {{1, "aspmx.l.google.com"}});
+  hosts("example.org", {{1, "mx.evilgoogle.com"}});
+  start();
+  EXPECT_EQ(ask("example.com").path->site, "google");
+  EXPECT_EQ(ask("example.com").path->provider, "google");
+  EXPECT_EQ(ask("example.org").path->site, "mx.evilgoogle.com");
+}
+
+TEST_F(RouterTest, WhatTheOperatorNamesIsASiteOfItsOwn) {
+  hosts("example.com", {{1, "aspmx.l.google.com"}});
+  hosts("example.org", {{1, "mx1.gateway.example.net"}});
+  settings.sites.resize(2);
+  settings.sites[0].match = "example.com";
+  settings.sites[0].limits.connections = 1;
+  settings.sites[1].match = ".gateway.example.net";
+  settings.sites[1].limits.connections = 2;
+  start();
+  EXPECT_EQ(ask("example.com").path->site, "example.com");
+  EXPECT_EQ(ask("example.com").path->limits.connections, 1u);
+  EXPECT_EQ(ask("example.org").path->site, ".gateway.example.net");
+}
+
+TEST_F(RouterTest, RefusalsCarryTheirCodes) {
+  resolver.mx_of["example.com"] = {dns::MxKind::kNullMx, {}, false, {}, {}};
+  resolver.mx_of["example.org"] = {
+      dns::MxKind::kTempFail, {}, false, {}, "SERVFAIL from 192.0.2.53"};
+  start();
+  const RouteAnswer null = ask("example.com");
+  EXPECT_TRUE(null.permanent);
+  EXPECT_EQ(null.code, 556);
+  EXPECT_EQ(null.enhanced, "5.1.10");
+  const RouteAnswer failed = ask("example.org");
+  EXPECT_FALSE(failed.permanent);
+  EXPECT_EQ(failed.code, 451);
+  EXPECT_EQ(failed.enhanced, "4.4.3");
+  EXPECT_NE(failed.text.find("SERVFAIL"), std::string::npos);
+}
+
+TEST_F(RouterTest, NoSuchDomainNeedsASecondOpinion) {
+  resolver.mx_of["example.com"] = {dns::MxKind::kNxDomain, {}, false, {}, {}};
+  start();
+  EXPECT_FALSE(ask("example.com").permanent);
+  EXPECT_FALSE(ask("example.com").permanent);  // a moment later is no second opinion
+  now += std::chrono::minutes(5);
+  const RouteAnswer second = ask("example.com");
+  EXPECT_TRUE(second.permanent);
+  EXPECT_EQ(second.enhanced, "5.1.2");
+  hosts("example.com", {{1, "mx.example.com"}});
+  EXPECT_TRUE(ask("example.com").path);
+  resolver.mx_of["example.com"] = {dns::MxKind::kNxDomain, {}, false, {}, {}};
+  EXPECT_FALSE(ask("example.com").permanent);
+}
+
+TEST_F(RouterTest, ManyAskOnceAndADeadRouterIsNotAnswered) {
+  hosts("example.com", {{1, "mx.example.com"}});
+  start();
+  for (uint64_t id = 1; id <= 10; ++id) EXPECT_FALSE(router->route("example.com", id));
+  EXPECT_EQ(resolver.asked, 1u);
+  ASSERT_TRUE(run_until(loop, [&] { return answers.got.size() == 10; }));
+  (void)router->route("example.com", 11);
+  router.reset();
+  loop.run_once(false);
+  EXPECT_TRUE(resolver.quiet());
+}
+
+}  // namespace
+}  // namespace volley::delivery

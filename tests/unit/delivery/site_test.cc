@@ -1,0 +1,109 @@
+#include "engine/delivery/site.h"
+
+#include <gtest/gtest.h>
+
+namespace volley::delivery {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+struct SiteTest : ::testing::Test {
+  metrics::Registry registry;
+  metrics::Shard& shard = registry.new_shard();
+  Site site{"mx.example.net", "", registry.site(shard, "mx.example.net")};
+  TimePoint now{std::chrono::hours(1)};
+  Path path;
+
+  SiteTest() {
+    path.limits.connections = 10;
+    path.limits.connections_from = "default";
+    site.adopt(path, 0, now);
+  }
+};
+
+TEST_F(SiteTest, TooManyConnectionsHalvesOnceForAll) {
+  site.connection(8);
+  PathAction action;
+  action.halve_connections = true;
+  action.hold = minutes(30);
+  for (int i = 0; i < 8; ++i) site.act(action, now);  // every connection heard it
+  EXPECT_EQ(site.connection_limit(now), 4u);
+  site.waiting(1);
+  EXPECT_EQ(site.limited_by(now, ""), "connections (4, the receiver's reply)");
+  EXPECT_EQ(site.connection_limit(now + minutes(31)), 10u);
+  site.connection(-8);
+  site.waiting(-1);
+}
+
+TEST_F(SiteTest, ARateIsLearnedAndForgotten) {
+  PathAction action;
+  action.rate = 2;
+  action.hold = minutes(30);
+  site.act(action, now);
+  EXPECT_TRUE(site.token(now));
+  site.use_token(now);
+  site.use_token(now);
+  EXPECT_FALSE(site.token(now));
+  site.waiting(1);
+  EXPECT_EQ(site.limited_by(now, ""), "rate (2/s, the receiver's reply)");
+  site.waiting(-1);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_TRUE(site.token(now + minutes(31)));
+    site.use_token(now + minutes(31));
+  }
+}
+
+TEST_F(SiteTest, APauseSaysWhyAndHowLong) {
+  site.pause(minutes(15), "50 refusals in a row", now);
+  site.pause(minutes(1), "a shorter one", now);
+  EXPECT_TRUE(site.paused(now + minutes(14)));
+  EXPECT_FALSE(site.paused(now + minutes(15)));
+  EXPECT_EQ(site.limited_by(now, ""), "paused for 15 min (50 refusals in a row)");
+  EXPECT_EQ(site.snapshot(now, "").paused_for_ms, 900'000);
+}
+
+TEST_F(SiteTest, TooManyOfOneReplyEscalate) {
+  PathAction action;
+  action.rule = "M5";
+  action.escalate_after = 3;
+  action.escalate_pause = minutes(60);
+  action.escalate_campaign = true;
+  EXPECT_FALSE(site.act(action, now));
+  EXPECT_FALSE(site.act(action, now));
+  EXPECT_FALSE(site.paused(now));
+  EXPECT_TRUE(site.act(action, now));
+  EXPECT_TRUE(site.paused(now + minutes(59)));
+  EXPECT_FALSE(site.act(action, now + minutes(90)));
+}
+
+TEST_F(SiteTest, ClosedTwiceAfterTheSameNumberIsALimit) {
+  site.closed_after(20, now);
+  EXPECT_EQ(site.message_limit(now), 100u);
+  site.closed_after(20, now);
+  EXPECT_EQ(site.message_limit(now), 20u);
+  EXPECT_EQ(site.message_limit(now + std::chrono::hours(2)), 100u);
+}
+
+TEST_F(SiteTest, AShareIsAShare) {
+  path.shares = 3;
+  site.adopt(path, 0, now);
+  EXPECT_EQ(site.connection_limit(now), 4u);
+  site.adopt(path, 1, now);
+  EXPECT_EQ(site.connection_limit(now), 3u);
+}
+
+TEST(RateMeter, AveragesTenSeconds) {
+  RateMeter meter;
+  TimePoint now{std::chrono::hours(1)};
+  for (int s = 0; s < 30; ++s) {
+    for (int i = 0; i < 50; ++i) meter.add(now);
+    now += seconds(1);
+  }
+  EXPECT_DOUBLE_EQ(meter.rate(now), 50);
+  EXPECT_DOUBLE_EQ(meter.rate(now + seconds(5)), 25);
+  EXPECT_DOUBLE_EQ(meter.rate(now + minutes(5)), 0);
+}
+
+}  // namespace
+}  // namespace volley::delivery
