@@ -78,7 +78,7 @@ void PathPool::prepared(ActiveWork& work, std::vector<Preparer::Item> items) {
 bool PathPool::next_message(Session& session, Message& message) {
   const TimePoint now = tools_.loop.now();
   if (tools_.draining || failing_ || lanes_.waiting() == 0 || site_.paused(now)) return false;
-  if (runner_.crowded() && session.submitted() >= kFairShare) {
+  if (session.submitted() >= kFairShare && runner_.yield_one()) {
     session.quit();
     return false;
   }

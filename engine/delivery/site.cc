@@ -63,6 +63,8 @@ double RateMeter::rate(TimePoint now) const {
   return static_cast<double>(sum) / static_cast<double>(full);
 }
 
+bool RateMeter::known(TimePoint now) const { return first_ != 0 && second_of(now) - first_ >= 5; }
+
 Site::Site(std::string name, std::string provider, metrics::SiteCells& cells)
     : name_(std::move(name)), provider_(std::move(provider)), cells_(cells) {}
 

@@ -27,6 +27,7 @@ class RateMeter {
  public:
   void add(TimePoint now);
   double rate(TimePoint now) const;
+  bool known(TimePoint now) const;  // for long enough to be believed
 
  private:
   static constexpr int64_t kSlots = 10;
@@ -69,6 +70,8 @@ class Site {
   int64_t waiting_now() const { return waiting_; }
   int64_t connections() const { return connections_; }
   double rate(TimePoint now) const { return meter_.rate(now); }
+  bool pace_known(TimePoint now) const { return meter_.known(now); }
+  double rate_limit() const { return bucket_.rate(); }  // 0: none
   void note(std::string_view reply) { last_reply_ = reply; }
   void refresh_gauges(TimePoint now);
 

@@ -66,8 +66,17 @@ void SiteRunner::run(TimePoint now) {
     open(now);
     look_around(now);
   }
+  size_t closing = 0;
+  for (const auto& pool : pools_) closing += pool->closing();
+  yields_ = starving_ > closing ? starving_ - closing : 0;
   set_timer(now);
   if (more) tools_.foreman.wake(*this);
+}
+
+bool SiteRunner::yield_one() {
+  if (yields_ == 0) return false;
+  --yields_;
+  return true;
 }
 
 void SiteRunner::look_around(TimePoint now) {

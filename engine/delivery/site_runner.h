@@ -36,8 +36,8 @@ class SiteRunner {
   size_t slots() const;
   SiteSnapshot snapshot(TimePoint now);
 
-  // A path without any connection waits for one, perhaps with transactional mail: others should not hold on to theirs.
-  bool crowded() const { return starving_ > 0; }
+  // Paths without any connection wait for one, and this session has had its share: true for as many as that takes.
+  bool yield_one();
 
   bool woken = false;  // is on the foreman's list
 
@@ -56,6 +56,7 @@ class SiteRunner {
   net::Timer timer_;
   size_t next_ = 0;  // pool that is looked at first
   size_t starving_ = 0, starving_transactional_ = 0;
+  size_t yields_ = 0;
   TimePoint token_at_ = kNever;
   TimePoint idle_since_{};
 };

@@ -14,8 +14,9 @@ namespace {
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kForgetHosts = std::chrono::minutes(1);
 constexpr double kSecondsAhead = 60;    // as much as a site can use in this time may wait here
-constexpr double kLeastWaiting = 2048;  // for a site whose pace is not known yet
-constexpr double kLeastWaitingPaced = 64;
+constexpr double kLeastUnknown = 2048;  // for a site whose pace is not known yet
+constexpr double kLeast = 256;
+constexpr double kLeastPaced = 64;
 
 }  // namespace
 
@@ -64,7 +65,7 @@ struct SiteTable::Impl final : Tools::Foreman, Preparer::Receiver, net::FlushEnt
   void tick();
   void hand_back();
   SiteRunner& runner(const Path& path);
-  const SiteRunner* find(const Path& path) const {
+  SiteRunner* find(const Path& path) const {
     const auto found = sites.find(path.site);
     return found == sites.end() ? nullptr : found->second.get();
   }
@@ -161,17 +162,17 @@ void SiteTable::accept(std::unique_ptr<Work> work) {
 
 bool SiteTable::wants_more(const Path& path) const {
   if (impl_->tools.draining) return false;
-  const SiteRunner* runner = impl_->find(path);
+  SiteRunner* const runner = impl_->find(path);
   if (runner == nullptr) return true;
   const TimePoint now = impl_->tools.loop.now();
-  SiteRunner& r = *const_cast<SiteRunner*>(runner);
-  Site& site = r.site();
-  const PathPool* pool = r.find(path);
+  const Site& site = runner->site();
+  const PathPool* pool = runner->find(path);
   if (site.paused(now)) return false;
   if (pool != nullptr && pool->resting(now) && pool->slots() == 0) return false;
-  const double usable = path.limits.rate > 0
-                            ? std::max(kLeastWaitingPaced, path.limits.rate * kSecondsAhead)
-                            : std::max(kLeastWaiting, site.rate(now) * kSecondsAhead);
+  const double rate = site.rate_limit();
+  const double ahead = kSecondsAhead * (rate > 0 ? rate : site.rate(now));
+  const double least = rate > 0 ? kLeastPaced : site.pace_known(now) ? kLeast : kLeastUnknown;
+  const double usable = std::max(least, ahead);
   return static_cast<double>(site.waiting_now()) < usable;
 }
 

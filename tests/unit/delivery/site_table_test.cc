@@ -189,6 +189,46 @@ TEST_F(SiteTableTest, ResolvesHostsAndPrefersTheBest) {
   EXPECT_EQ(desk.records[0].host, "mx1.example.net");
 }
 
+TEST_F(SiteTableTest, ARouteMayNameAHostOfTheOperatingSystem) {
+  start_peer();
+  start_table();
+  auto path = path_to(peer->port(), 1);
+  path->hosts = {{0, "localhost"}};  // perhaps ::1 first, where nobody listens
+  table->accept(make_work(path, 5));
+  ASSERT_TRUE(wait_for_works(1));
+  EXPECT_EQ(desk.count(Verdict::kDelivered), 5u);
+  EXPECT_EQ(resolver.asked, 0u);
+}
+
+TEST_F(SiteTableTest, WorkThatGetsNowhereGoesBackWithARest) {
+  start_peer();
+  settings.idle_return = std::chrono::milliseconds(50);
+  start_table();
+  auto path = path_to(peer->port(), 1);
+  path->limits.rate = 0.01;
+  table->accept(make_work(path, 3));
+  ASSERT_TRUE(wait_for_works(1));
+  EXPECT_EQ(desk.count(Verdict::kDelivered), 1u);
+  EXPECT_EQ(desk.back[0]->waiting, 2u);
+  EXPECT_EQ(desk.back[0]->rest_ms, 5000);
+}
+
+TEST_F(SiteTableTest, ManyPathsShareFewConnections) {
+  start_peer();
+  start_table();
+  size_t works = 0;
+  for (int i = 0; i < 40; ++i) {
+    auto path = path_to(peer->port(), 3);
+    path->key = "path " + std::to_string(i);
+    table->accept(make_work(path, i == 0 ? 250 : 3));
+    ++works;
+  }
+  ASSERT_TRUE(wait_for_works(works));
+  EXPECT_EQ(peer->mails.size(), 250u + 39 * 3);
+  EXPECT_TRUE(nobody_twice());
+  EXPECT_LE(peer->most_open, 3u);
+}
+
 TEST_F(SiteTableTest, TransactionalPathTakesTheOnlyConnection) {
   start_peer();
   start_table();
