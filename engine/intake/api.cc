@@ -101,8 +101,7 @@ struct Api::Impl {
 
   Status open_store(Worker& worker) const {
     if (worker.store) return {};
-    auto store =
-        queue::Store::open(options.queue, queue::kDefaultPartitions, options.memory_durability);
+    auto store = queue::Store::open(options.queue, options.partitions, options.memory_durability);
     if (!store) return Error{Errc::kUnavailable, store.error().message};
     worker.store = std::move(store).value();
     return {};

@@ -7,6 +7,7 @@
 // Thread     Handlers run on HTTP threads.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,12 +16,14 @@
 #include "base/result.h"
 #include "engine/http/server.h"
 #include "metrics/registry.h"
+#include "queue/types.h"
 #include "queue/url.h"
 
 namespace volley::intake {
 
 struct ApiOptions {
   queue::QueueUrl queue;
+  uint32_t partitions = queue::kDefaultPartitions;
   bool memory_durability = false;
   std::vector<std::string> senders;       // addresses or "@domain" / "domain"; empty: nothing may be sent
   std::string hostname;                   // Message-ID's right side

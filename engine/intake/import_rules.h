@@ -1,7 +1,7 @@
 // Rules that inspect() and run_import() share: how many rows may be invalid, and what a stop says.
 //
 // Thread   Values.
-// Errors   kData when the rate is exceeded, naming the rate, the first reasons and the rejects file; kTempFail for a stop.
+// Errors   kData when the rate is exceeded, naming the rate, the first reasons and the rejects file; kTempFail for a stop; kUsage for a rejects file that is the list.
 #pragma once
 
 #include <cstdint>
@@ -26,5 +26,7 @@ class RejectRate {
 };
 
 Error stopped_error();
+// Writing the rejects over the list itself would destroy it before it is read.
+Status check_rejects_path(const std::string& list, const std::string& rejects_path);
 
 }  // namespace volley::intake

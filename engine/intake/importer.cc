@@ -77,6 +77,7 @@ Status ImportRun::open() {
   if (!campaign_.columns.empty() && reader_->columns() != campaign_.columns) {
     return changed_error(list.path);
   }
+  if (Status status = check_rejects_path(list.path, options_.rejects_path); !status) return status;
   return rejects_.open(options_.rejects_path);
 }
 

@@ -1,3 +1,5 @@
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/hash.h"
@@ -43,6 +45,12 @@ Error stopped_error() {
   return Error{Errc::kTempFail, "stopped; the same command goes on from here"};
 }
 
+Status check_rejects_path(const std::string& list, const std::string& rejects_path) {
+  std::error_code none;
+  if (rejects_path.empty() || !std::filesystem::equivalent(list, rejects_path, none)) return {};
+  return Error{Errc::kUsage, rejects_path + ": the rejects file is the list itself; name another"};
+}
+
 namespace {
 
 void keep_first(const Row& row, ListFacts& facts) {
@@ -60,6 +68,8 @@ Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& s
   Result<std::unique_ptr<ListReader>> opened = ListReader::open(options.path, options.encoding);
   if (!opened) return opened.error();
   ListReader& reader = **opened;
+  if (Status status = check_rejects_path(options.path, rejects_path); !status)
+    return status.error();
   RejectsWriter rejects;
   if (Status status = rejects.open(rejects_path); !status) return status.error();
   ListFacts facts;

@@ -354,6 +354,20 @@ TEST_F(ImporterTest, StreamModeQueuesTheSame) {
   expect_all_there(*totals);
 }
 
+TEST_F(ImporterTest, NeverWritesTheRejectsOverTheList) {
+  use_list("email\nnobody\na@example.com\n");
+  options_.list.max_invalid = 1;
+  const std::string alias = directory_.file("alias.csv");
+  std::filesystem::create_hard_link(options_.list.path, alias);
+  const auto facts = inspect(options_.list, stop_, nullptr, alias);
+  ASSERT_FALSE(facts.ok());
+  EXPECT_EQ(facts.error().code, Errc::kUsage);
+  create("c1");
+  options_.rejects_path = alias;
+  EXPECT_EQ(run().error().code, Errc::kUsage);
+  EXPECT_EQ(TempDir::read(alias), "email\nnobody\na@example.com\n");
+}
+
 TEST_F(ImporterTest, AnUnterminatedQuoteStopsIt) {
   use_list("email,n\na@example.com,1\nb@example.com,\"2\n");
   const auto facts = inspect(options_.list, stop_);
