@@ -1,7 +1,9 @@
+#include "base/net/signals.h"
 #include "engine/app/host.h"
 #include "engine/cli/context.h"
 
 int main(int argc, char** argv) {
+  volley::net::ignore_sigpipe();  // a peer that went away is an error where it is written to, never a signal
   volley::app::AppHost host;
   return volley::cli::run(argc, argv, host);
 }

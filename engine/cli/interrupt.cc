@@ -22,7 +22,6 @@ void watch_interrupts() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);
 }
 
 bool interrupted() { return flag.load(); }

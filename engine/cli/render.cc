@@ -22,6 +22,7 @@ int render(Options& options, Host& host) {
   // Nothing is sent: neither host name nor key is needed, and the list need not be read to its end.
   options.routes = {"*=127.0.0.1:25"};
   options.stream = true;
+  options.rejects = "/dev/null";
   auto plan = make_plan(options, *settings, host, interrupt_flag());
   if (!plan) return report(plan.error());
   auto row = read_row(plan->list, options.proof_row);

@@ -1,8 +1,7 @@
 #include "engine/cli/send_plan.h"
 
-#include "base/address.h"
+#include "base/files.h"
 #include "base/log.h"
-#include "base/units.h"
 #include "engine/message/campaign_content.h"
 
 namespace volley::cli {
@@ -60,7 +59,9 @@ Status read_list(SendPlan& plan, const SendOptions& options, const std::atomic<b
 }  // namespace
 
 std::string rejects_path(const SendOptions& options, const Settings& settings, const message::CampaignSpec& spec) {
-  return options.rejects.empty() ? settings.data + "/rejects-" + spec.identity() + ".csv" : options.rejects;
+  if (!options.rejects.empty()) return options.rejects;
+  // What only looks leaves no file behind.
+  return options.dry_run || !options.proof.empty() ? "" : settings.data + "/rejects-" + spec.identity() + ".csv";
 }
 
 Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings, Host& host,
@@ -84,6 +85,9 @@ Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings,
   plan.list.encoding = plan.spec.encoding == message::ListEncoding::kUtf8 ? "utf-8" : "windows-1252";
   plan.list.max_invalid = plan.spec.max_invalid;
   plan.rejects_path = rejects_path(options, settings, plan.spec);
+  if (!plan.rejects_path.empty() && options.rejects.empty()) {
+    if (Status status = make_directories(settings.data); !status) return status.error();
+  }
   if (Status status = read_list(plan, options, stop); !status) return status.error();
 
   auto keys = message::DkimKeyRing::load(settings.dkim);

@@ -62,7 +62,8 @@ Status SendRun::create_or_resume() {
                                     ", which are frozen then: give the changed one a new `id`"};
     }
     campaign_ = old;
-    return {};
+    // Being killed again and again is no fault of the chunks that were in flight each time.
+    return store.unpark(id_);
   }
   auto created = store.create(plan_.campaign(options_), plan_.content.to_bytes());
   if (!created) return created.error();

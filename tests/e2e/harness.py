@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-VOLLEY = os.environ.get("VOLLEY", "build/release/engine/app/volley")
+VOLLEY = os.environ.get("VOLLEY", str(pathlib.Path(__file__).resolve().parents[2] / "build/release/engine/app/volley"))
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LONG = bool(os.environ.get("VOLLEY_LONG"))
 
