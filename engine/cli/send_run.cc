@@ -63,7 +63,8 @@ Status SendRun::create_or_resume() {
     }
     campaign_ = old;
     // Being killed again and again is no fault of the chunks that were in flight each time.
-    return store.unpark(id_);
+    auto unparked = store.unpark(id_);
+    return unparked ? Status() : unparked.error();
   }
   auto created = store.create(plan_.campaign(options_), plan_.content.to_bytes());
   if (!created) return created.error();

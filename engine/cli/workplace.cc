@@ -34,10 +34,9 @@ Result<std::string> instance_id(const std::string& data) {
 Result<queue::QueueUrl> neighbours_url(const std::string& data, const Error& busy) {
   auto path = read_file(data + "/redis.sock-path", 256);
   if (!path) return Error{Errc::kUnavailable, busy.message + "; its queue is external: name it with --queue"};
-  while (!path->empty() && path->back() == '\n') path->pop_back();
   queue::QueueUrl url;
   url.unix_socket = true;
-  url.host_or_path = *path;
+  url.host_or_path = path->substr(0, path->find('\n'));  // the server's pid follows
   return url;
 }
 

@@ -48,6 +48,7 @@ allow_private = true
 port = {server.port}
 [site."default"]
 connections = 8
+rate = "10000/s"
 ''')
             s = summary(volley("send", campaign, "-c", where / "volley.toml", "--data", where / "data", "--json", check=0,
                                timeout=600))
