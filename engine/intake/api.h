@@ -1,8 +1,9 @@
 // The HTTP API for notification services: POST /v1/messages, GET /v1/messages/ID.
 //
-// Purpose    One message for one recipient, durable before the 202. JSON: from, to, subject, text, html, headers; 10 MB; bearer token;
-//            `from` within the configured senders, else 403; Idempotency-Key for 24 h: the same body gets the same id, another
-//            body 409. 503 with Retry-After when the queue refuses. 400 for what is no JSON, 422 for what cannot be sent.
+// Purpose    One message for one recipient, durable before the 202. JSON: from, to, subject, text, html, headers; 10
+//            MB; bearer token; `from` within the configured senders, else 403; Idempotency-Key for 24 h: the same
+//            body gets the same id, another body 409. 503 with Retry-After when the queue refuses. 400 for what is no
+//            JSON, 422 for what cannot be sent.
 // Ownership  Keeps a small pool of Stores, one per concurrent request. Outlives the http::Server it registers with.
 // Thread     Handlers run on HTTP threads.
 #pragma once

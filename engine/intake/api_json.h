@@ -1,7 +1,7 @@
 // The body of POST /v1/messages, read strictly.
 //
-// Purpose    One JSON object: from, to, subject, text, html, headers. Nothing else, no key twice, no nesting beyond `headers`, valid
-//            UTF-8. Whether it can be sent is message::make_single's question.
+// Purpose    One JSON object: from, to, subject, text, html, headers. Nothing else, no key twice, no nesting beyond
+//            `headers`, valid UTF-8. Whether it can be sent is message::make_single's question.
 // Thread     Pure.
 // Errors     kProtocol: no JSON (400). kData: JSON, but not a message (422).
 #pragma once

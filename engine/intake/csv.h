@@ -1,10 +1,11 @@
 // CsvSource: RFC 4180 as it is met in the wild, streamed.
 //
-// Purpose    Delimiter `,` `;` or tab, by what the header row makes of it. Quoted fields may hold delimiters, line breaks and
-//            doubled quotes; a quote inside an unquoted field is text. CRLF or LF ends a row; blank lines are skipped.
-//            Fields without doubled quotes are views of the read buffer.
+// Purpose    Delimiter `,` `;` or tab, by what the header row makes of it. Quoted fields may hold delimiters, line
+//            breaks and doubled quotes; a quote inside an unquoted field is text. CRLF or LF ends a row; blank lines
+//            are skipped. Fields without doubled quotes are views of the read buffer.
 // Thread     One.
-// Errors     An unterminated quote: kData with file and the line where it began. Anything else wrong with a row is its problem.
+// Errors     An unterminated quote: kData with file and the line where it began. Anything else wrong with a row is
+//            its problem.
 // Not for    encodings: the InputFile yields UTF-8.
 #pragma once
 

@@ -1,8 +1,9 @@
 // DedupeSet: which addresses were seen, as 128-bit keyed hashes.
 //
-// Purpose    insert() tells whether a hash is new. Open addressing with 16-byte slots, between half and three quarters full.
-// Memory     At most 32 bytes per element, also while it grows: 256 segments, chosen by the hash, grow one at a time by half,
-//            each in pages of its own that go straight back to the system. Plus 1 MiB for a start.
+// Purpose    insert() tells whether a hash is new. Open addressing with 16-byte slots, between half and three
+//            quarters full.
+// Memory     At most 32 bytes per element, also while it grows: 256 segments, chosen by the hash, grow one at a time
+//            by half, each in pages of its own that go straight back to the system. Plus 1 MiB for a start.
 // Thread     One owner.
 // Errors     None: two addresses with the same 128-bit hash under a random key do not happen.
 #pragma once

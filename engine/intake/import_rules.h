@@ -1,7 +1,8 @@
 // Rules that inspect() and run_import() share: how many rows may be invalid, and what a stop says.
 //
-// Thread   Values.
-// Errors   kData when the rate is exceeded, naming the rate, the first reasons and the rejects file; kTempFail for a stop; kUsage for a rejects file that is the list.
+// Thread     Values.
+// Errors     kData when the rate is exceeded, naming the rate, the first reasons and the rejects file; kTempFail for
+//            a stop; kUsage for a rejects file that is the list.
 #pragma once
 
 #include <cstdint>

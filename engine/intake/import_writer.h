@@ -1,7 +1,7 @@
 // ImportWriter: the import's second thread, which packs and writes while the first one reads.
 //
-// Purpose    A short queue of batches in order; spare() gives used buffers back. With `interval` everything collected is written that
-//            often (stream mode), else when a partition's share of the buffers is full.
+// Purpose    A short queue of batches in order; spare() gives used buffers back. With `interval` everything collected
+//            is written that often (stream mode), else when a partition's share of the buffers is full.
 // Ownership  Uses the Store alone from construction until finish() or destruction; the owner keeps its hands off.
 // Thread     push, spare, finish by the reading thread; the Packer's callbacks come on the writing one.
 // Errors     The first error of the Packer ends the writing: push() says false, finish() returns it.

@@ -1,14 +1,16 @@
 // Importer: from a list to the queue, durably, each row once, however often it is interrupted.
 //
-// Purpose    inspect() reads the whole list without touching the queue: what is fatal is found before anything is queued, and
-//            the list gets its fingerprint. run() reads it again, validates, removes duplicates (128-bit keyed hashes of folded
-//            addresses) and suppressed addresses, groups by domain, packs chunks, and writes a partition's open buffers and its
-//            mark in one call. A rerun reads from row 1, rebuilds counts and duplicates, and skips what lies at or below a mark.
+// Purpose    inspect() reads the whole list without touching the queue: what is fatal is found before anything is
+//            queued, and the list gets its fingerprint. run() reads it again, validates, removes duplicates (128-bit
+//            keyed hashes of folded addresses) and suppressed addresses, groups by domain, packs chunks, and writes a
+//            partition's open buffers and its mark in one call. A rerun reads from row 1, rebuilds counts and
+//            duplicates, and skips what lies at or below a mark.
 // Memory     40 bytes per recipient for duplicates, 64 MiB of packing buffers. Recipient number = row number.
-// Thread     run_import() reads on the calling thread and packs and writes on another (import_writer.h), which has the Store to
-//            itself until run_import() returns.
+// Thread     run_import() reads on the calling thread and packs and writes on another (import_writer.h), which has
+//            the Store to itself until run_import() returns.
 // Stop       What is not yet written is dropped; a rerun reads it again.
-// Errors     kNoInput, kData (over max_invalid; the list changed while it was read), kUnavailable (queue), kTempFail (stopped).
+// Errors     kNoInput, kData (over max_invalid; the list changed while it was read), kUnavailable (queue), kTempFail
+//            (stopped).
 #pragma once
 
 #include <atomic>
@@ -46,8 +48,10 @@ struct ListFacts {
   std::string first_email;
 };
 
-// `visit` sees every valid row (dry run: render it); an error from it counts as an invalid row and goes to the rejects file.
-using RowVisitor = std::function<Status(uint64_t number, std::string_view email, std::span<const std::string_view> values)>;
+// `visit` sees every valid row (dry run: render it); an error from it counts as an invalid row and goes to the
+// rejects file.
+using RowVisitor =
+    std::function<Status(uint64_t number, std::string_view email, std::span<const std::string_view> values)>;
 Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop, const RowVisitor& visit = nullptr,
                           const std::string& rejects_path = {});
 // Fingerprint, columns and first row only: for --stream.

@@ -1,12 +1,12 @@
 // InputFile: the bytes of a list through one small buffer, as UTF-8, with their fingerprint.
 //
-// Purpose    fill() reads the next piece behind what is still unread; a byte order mark is dropped, windows-1252 becomes UTF-8
-//            on the way (the five bytes it leaves undefined become C1 controls, as browsers do). The SHA-256 is of the file's own
-//            bytes.
+// Purpose    fill() reads the next piece behind what is still unread; a byte order mark is dropped, windows-1252
+//            becomes UTF-8 on the way (the five bytes it leaves undefined become C1 controls, as browsers do). The
+//            SHA-256 is of the file's own bytes.
 // Ownership  Owns the descriptor. unread() dies with the next fill() or drop(); kPadding bytes behind it may be read.
 // Thread     One.
-// Errors     open: kNoInput (missing, unreadable, no regular file), kData (unknown encoding, UTF-16, a mark that contradicts the
-//            encoding). fill: kNoInput when reading fails. All name the file.
+// Errors     open: kNoInput (missing, unreadable, no regular file), kData (unknown encoding, UTF-16, a mark that
+//            contradicts the encoding). fill: kNoInput when reading fails. All name the file.
 // Not for    rows: csv.h and jsonl.h.
 #pragma once
 

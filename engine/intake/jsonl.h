@@ -1,7 +1,8 @@
 // JsonlSource: one JSON object a line.
 //
-// Purpose    The keys of the first object are the columns. Numbers keep their spelling, true and false become words, null and
-//            missing keys are empty. A nested value, a key that the first object lacks, or a key twice is the row's problem.
+// Purpose    The keys of the first object are the columns. Numbers keep their spelling, true and false become words,
+//            null and missing keys are empty. A nested value, a key that the first object lacks, or a key twice is
+//            the row's problem.
 // Thread     One.
 // Errors     open: kData when the first line is no object of plain values. After that only problems.
 // Library    simdjson on demand, straight on the read buffer.

@@ -1,13 +1,13 @@
 // ListReader: rows of a recipient list, streamed; CSV or JSON Lines.
 //
 // Purpose    CSV (RFC 4180; delimiter `,` `;` or tab detected from the header row; quotes, BOM, CRLF or LF; UTF-8 or
-//            windows-1252) and JSONL (one object a line, by extension .jsonl/.ndjson or a first byte '{'). The header row names
-//            the columns; JSONL: the keys of the first object. The file is never held whole.
+//            windows-1252) and JSONL (one object a line, by extension .jsonl/.ndjson or a first byte '{'). The header
+//            row names the columns; JSONL: the keys of the first object. The file is never held whole.
 // Ownership  Views in Row die with the next call.
 // Thread     One.
-// Errors     open: kNoInput (missing, unreadable); kData (no header, no `email` column, two equal columns, unknown encoding).
-//            next: kData only for what makes the rest unreadable: an unterminated quote, with the line where it began.
-//            A malformed row is a Row with `problem` set, never an error.
+// Errors     open: kNoInput (missing, unreadable); kData (no header, no `email` column, two equal columns, unknown
+//            encoding). next: kData only for what makes the rest unreadable: an unterminated quote, with the line
+//            where it began. A malformed row is a Row with `problem` set, never an error.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,11 @@
 // Packer: collects accepted rows per partition and writes a partition as a whole, with its mark.
 //
-// Purpose    Rows come in the order of the list. When a partition's share of the buffers is used up, everything it has is grouped
-//            by domain, packed into chunks of at most 256 recipients and written in one call, with the number of the last row
-//            seen as the mark: every row of that partition up to there is in this call or in an earlier one. Suppressed rows
-//            go with the same call as outcomes, after their events.
-// Memory     kBuffers over all partitions, reserved as they come into use; packed bytes of at most kFlushBytes beside them.
+// Purpose    Rows come in the order of the list. When a partition's share of the buffers is used up, everything it
+//            has is grouped by domain, packed into chunks of at most 256 recipients and written in one call, with the
+//            number of the last row seen as the mark: every row of that partition up to there is in this call or in
+//            an earlier one. Suppressed rows go with the same call as outcomes, after their events.
+// Memory     kBuffers over all partitions, reserved as they come into use; packed bytes of at most kFlushBytes beside
+//            them.
 // Thread     One (the import's second).
 // Errors     The Store's. After an error nothing more may be added.
 // Not for    who is accepted: importer.cc decides.

@@ -1,7 +1,7 @@
 // RejectsWriter: the rows that were not taken, with the reason: a CSV of `line,reason,row`.
 //
-// Purpose    Created anew (0600) with a header row. The row stands in quotes as it stood in the list, so it can be mended and
-//            imported again.
+// Purpose    Created anew (0600) with a header row. The row stands in quotes as it stood in the list, so it can be
+//            mended and imported again.
 // Thread     One.
 // Errors     open: kCantCreate. finish(): kIo, for a write that failed at any time (disk full), naming the file.
 #pragma once

@@ -1,8 +1,8 @@
 // RowCheck: is this row somebody to write to?
 //
-// Purpose    The one judgement that inspect() and run_import() share, so that both count the same. The address goes into the queue
-//            as it is spelled; only a domain beyond ASCII is turned into A-labels. Its key for duplicates and suppression is
-//            the folded form of that.
+// Purpose    The one judgement that inspect() and run_import() share, so that both count the same. The address goes
+//            into the queue as it is spelled; only a domain beyond ASCII is turned into A-labels. Its key for
+//            duplicates and suppression is the folded form of that.
 // Ownership  Results live until the next check().
 // Thread     One.
 #pragma once

@@ -1,7 +1,7 @@
 // RowSource: what the two list formats have in common.
 //
-// Purpose    next() yields rows that are not blank, numbered from 1, already looked at for what no row may have: bad UTF-8, NUL,
-//            more than kMaxValues bytes. Rows longer than kMaxRow become problems without being held.
+// Purpose    next() yields rows that are not blank, numbered from 1, already looked at for what no row may have: bad
+//            UTF-8, NUL, more than kMaxValues bytes. Rows longer than kMaxRow become problems without being held.
 // Ownership  Owns its InputFile. Views in Row die with the next call.
 // Thread     One.
 // Errors     As list_reader.h says.

@@ -1,7 +1,7 @@
 // Who a program may write as: the configured `senders`.
 //
-// Purpose    "news@example.com" allows that address, "example.com" or "@example.com" every address at that domain (not below it).
-//            Compared case-folded. An empty list allows nobody.
+// Purpose    "news@example.com" allows that address, "example.com" or "@example.com" every address at that domain
+//            (not below it). Compared case-folded. An empty list allows nobody.
 // Thread     Values.
 #pragma once
 

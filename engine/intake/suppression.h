@@ -1,7 +1,8 @@
 // SuppressionList: addresses that are never sent to, from plain files.
 //
-// Purpose    One address a line, '#' comments and blank lines allowed; compared case-folded. packed() is what the queue keeps with
-//            the campaign, so that every engine can check again before sending (sorted 16-byte big-endian keyed hashes).
+// Purpose    One address a line, '#' comments and blank lines allowed; compared case-folded. packed() is what the
+//            queue keeps with the campaign, so that every engine can check again before sending (sorted 16-byte big-
+//            endian keyed hashes).
 // Thread     Values.  Errors: kNoInput (missing), kData (a line that is no address: file:line).
 #pragma once
 

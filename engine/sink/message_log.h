@@ -1,9 +1,11 @@
 // MessageLog: one JSON line per accepted message, in the file before the sender hears of it.
 //
-// Purpose    Lines of one loop turn are collected and written in one call, O_APPEND, so several threads may share the file.
+// Purpose    Lines of one loop turn are collected and written in one call, O_APPEND, so several threads may share the
+//            file.
 // Ownership  Owns its descriptor; one MessageLog per thread.
 // Thread     Its loop's.
-// Errors     open: kCantCreate. write(): kIo; the lines it had are dropped, and none of their messages may be accepted.
+// Errors     open: kCantCreate. write(): kIo; the lines it had are dropped, and none of their messages may be
+//            accepted.
 #pragma once
 
 #include <array>

@@ -1,7 +1,8 @@
 // RuleBook: which scripted answer a command gets.
 //
-// Purpose    The first rule that applies, by step, pattern and odds. Odds are a function of seed, rule and recipient (or, for steps
-//            without one, of a running count), so a run repeats itself; `times` counts per recipient over all connections.
+// Purpose    The first rule that applies, by step, pattern and odds. Odds are a function of seed, rule and recipient
+//            (or, for steps without one, of a running count), so a run repeats itself; `times` counts per recipient
+//            over all connections.
 // Thread     Any.
 #pragma once
 
@@ -23,7 +24,8 @@ class RuleBook {
   RuleBook(std::vector<Rule> rules, uint64_t seed) : rules_(std::move(rules)), seed_(seed) {}
 
   bool empty() const { return rules_.empty(); }
-  // `sender`: also the EHLO name at kEhlo. `recipients`: the one at kRcpt, all of the message from kData on. nullptr: accept.
+  // `sender`: also the EHLO name at kEhlo. `recipients`: the one at kRcpt, all of the message from kData on.
+  // nullptr: accept.
   const Rule* match(Step step, std::string_view sender, std::span<const std::string> recipients);
 
  private:

@@ -1,7 +1,8 @@
 // Session: one connection of the sink: the server core on a stream.
 //
-// Purpose    Turns events into decisions (rules, caps), content into a digest, accepted messages into log lines. With a `delay`, what
-//            answers one read leaves that much later, in order: like distance, it slows each exchange, not the receiver.
+// Purpose    Turns events into decisions (rules, caps), content into a digest, accepted messages into log lines. With
+//            a `delay`, what answers one read leaves that much later, in order: like distance, it slows each
+//            exchange, not the receiver.
 // Ownership  Owned by its Worker; removes itself when the stream is dead.
 // Thread     The worker's.
 // Errors     None come out: a broken peer ends its session.

@@ -1,7 +1,8 @@
 // Sink: a receiver to test against. Accepts mail for everybody, keeps none of it, logs one JSON line per message.
 //
-// Purpose    `volley sink`: {"from","rcpt":[],"bytes","sha256" of the un-stuffed content,"tls"}, flushed to the log before the 250.
-//            Scripted refusals: reply_to_rcpt and friends answer by odds or by pattern, so that tests can be rude on purpose.
+// Purpose    `volley sink`: {"from","rcpt":[],"bytes","sha256" of the un-stuffed content,"tls"}, flushed to the log
+//            before the 250. Scripted refusals: reply_to_rcpt and friends answer by odds or by pattern, so that tests
+//            can be rude on purpose.
 // Ownership  Runs on threads of its own, one loop each (SO_REUSEPORT or hand-over); destroying it closes everything.
 // Thread     start/stop by one thread.
 // Errors     kUnavailable: port in use; kCantCreate: the log.

@@ -1,7 +1,7 @@
 // Worker: one thread of the sink with its loop, listener, log and sessions.
 //
-// Purpose    What sessions share. At the end of a turn, before any reply leaves, the lines of the messages accepted in it are
-//            written; if that fails, their sessions are cut off without a word.
+// Purpose    What sessions share. At the end of a turn, before any reply leaves, the lines of the messages accepted
+//            in it are written; if that fails, their sessions are cut off without a word.
 // Ownership  Owns its sessions; Shared outlives all workers. stop() ends the thread; destroy afterwards.
 // Thread     open, start, stop: the sink's owner. The rest: the worker's own.
 // Errors     open: kUnavailable (port), kCantCreate (log).
