@@ -109,6 +109,18 @@ void Door::recover(uint32_t partition, uint64_t epoch,
   });
 }
 
+void Door::parked(uint32_t partition, std::function<void(Result<std::vector<uint64_t>>)> done) {
+  impl_->connection.call(Command("HKEYS").arg(partition_key(partition, "dead")),
+                         [done = std::move(done)](Result<Reply> answer) {
+                           if (!answer) return done(answer.error());
+                           std::vector<uint64_t> leases;
+                           const ReplyView list = answer->view();
+                           for (size_t i = 0; i < list.size(); ++i)
+                             leases.push_back(list.at(i).unsigned_number());
+                           done(std::move(leases));
+                         });
+}
+
 void Door::claim(ClaimRequest request, std::function<void(Result<ClaimReply>)> done) {
   Command command = Command::function("volley1_claim", partition_key(request.partition));
   command.number(static_cast<int64_t>(request.epoch)).number(static_cast<int64_t>(++impl_->token));

@@ -231,12 +231,31 @@ void PartitionOwner::recovered(uint32_t number, uint64_t epoch,
   }
   if (p.state == State::kRecovering) {
     if (claimed->empty()) {
-      recovery_over(p);
+      ask_parked(p);
     } else {
       recover(p);
     }
   }
   run();
+}
+
+// A parked chunk is in nobody's hands, but it may come back: the journal has to keep what it knows of it.
+void PartitionOwner::ask_parked(Partition& p) {
+  p.claiming = true;
+  door_.parked(p.number, [this, number = p.number,
+                          epoch = p.epoch](const Result<std::vector<uint64_t>>& leases) {
+    Partition& partition = at(number);
+    partition.claiming = false;
+    if (partition.epoch == epoch && partition.state == State::kRecovering) {
+      if (leases.ok()) {
+        partition.recovered.insert(leases->begin(), leases->end());
+        recovery_over(partition);
+      } else {
+        lose(partition, "recovery: " + leases.error().message);
+      }
+    }
+    run();
+  });
 }
 
 void PartitionOwner::recovery_over(Partition& p) {

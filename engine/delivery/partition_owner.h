@@ -140,6 +140,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   void renewed(uint32_t number, uint64_t epoch, TimePoint sent, const Result<queue::Lease>& lease);
   void recover(Partition& p);
   void recovered(uint32_t number, uint64_t epoch, Result<std::vector<queue::Claimed>> claimed);
+  void ask_parked(Partition& p);
   void recovery_over(Partition& p);
   void lose(Partition& p, const std::string& why);
   void release(Partition& p);

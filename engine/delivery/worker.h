@@ -109,7 +109,7 @@ class Worker final : public SiteTable::Listener,
   void hold_until_journalled(const Error& error);
   void housekeeping();
   void look_whether_drained();
-  void count(const Work& work, const Record& record);
+  void write_down(const Record& record);
 
   EngineShared& shared_;
   unsigned index_;

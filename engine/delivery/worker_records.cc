@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "base/log.h"
 #include "engine/delivery/event_of.h"
 #include "engine/delivery/worker.h"
@@ -71,27 +69,17 @@ metrics::Event to_event(const Record& record) {
   return event;
 }
 
-void Worker::on_record(const Work& work, const Record& outcome) { record(work, outcome); }
+// Sites count what their sessions did.
+void Worker::on_record(const Work&, const Record& record) { write_down(record); }
 
-void Worker::record(const Work& work, const Record& outcome) {
-  const uint64_t sequence = shared_.events.append(to_event(outcome));
-  journal_->append(outcome, sequence);
-  count(work, outcome);
+void Worker::record(const Work&, const Record& record) {
+  write_down(record);
+  shard_[counter_of(record.verdict, record.lane)].add();
 }
 
-void Worker::count(const Work& work, const Record& outcome) {
-  shard_[counter_of(outcome.verdict, outcome.lane)].add();
-  if (outcome.verdict != Verdict::kDelivered) return;
-  // Chunks are packed in the order of numbers; one that is not is only left out of the histogram.
-  const auto recipients = work.chunk.recipients();
-  const auto found = std::lower_bound(
-      recipients.begin(), recipients.end(), outcome.number,
-      [](const queue::Recipient& r, uint64_t number) { return r.number < number; });
-  if (found == recipients.end() || found->number != outcome.number || found->enqueued_ms == 0)
-    return;
-  const int64_t waited = door_->queue_now_ms() - found->enqueued_ms;
-  shard_[metrics::Histogram::kTimeInQueue].observe(
-      std::chrono::milliseconds(std::max<int64_t>(0, waited)));
+void Worker::write_down(const Record& record) {
+  const uint64_t sequence = shared_.events.append(to_event(record));
+  journal_->append(record, sequence);
 }
 
 // Before this turn's bytes leave: what they tell a receiver must be written down.
