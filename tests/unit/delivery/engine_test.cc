@@ -1,8 +1,10 @@
 // The whole engine: real queue, real sockets, threads of its own.
 #include "engine/delivery/engine.h"
 
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <fstream>
@@ -138,6 +140,27 @@ TEST_F(EngineTest, DrainedInTheMiddleItLosesNothing) {
   EXPECT_EQ(journals(), 0u);
   auto l = life(1, 4);
   ASSERT_TRUE(until([&] { return state("november") == queue::CampaignState::kFinished; }));
+  for (const auto& [address, times] : peer.inbox()) EXPECT_EQ(times, 1u) << address;
+  EXPECT_EQ(peer.inbox().size(), 4000u);
+}
+
+// While the disk is full nothing is sent whose outcome could not be written down.
+TEST_F(EngineTest, AFullDiskHoldsSendingUntilThereIsRoom) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  import_campaign(*store, "november", domains(10), 400);
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  struct rlimit tight = before;
+  tight.rlim_cur = 100'000;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  auto l = life(1, 4);
+  const bool held =
+      until([&] { return l->engine->status_json().find("cannot write") != std::string::npos; });
+  EXPECT_LT(peer.messages(), 4000u);
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_TRUE(held);
+  ASSERT_TRUE(until([&] { return state("november") == queue::CampaignState::kFinished; }));
+  EXPECT_EQ(l->engine->status_json().find("cannot write"), std::string::npos);
   for (const auto& [address, times] : peer.inbox()) EXPECT_EQ(times, 1u) << address;
   EXPECT_EQ(peer.inbox().size(), 4000u);
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/net/loop.h"
+#include "base/net/signals.h"
 #include "base/net/timer.h"
 #include "engine/delivery/journal.h"
 #include "engine/delivery/partition_owner.h"
@@ -252,6 +253,7 @@ inline queue::Counts counts_of(queue::Store& store, const std::string& id) {
 class OwnerTest : public ::testing::Test {
  protected:
   OwnerTest() : store(redis.store(kPartitions)) {
+    net::ignore_sigpipe();
     redis.run({"HSET", "volley:{g}:meta", "retry_wheel_ms", "1"});
   }
   std::unique_ptr<OwnerBench> bench(std::string engine = "engine-a",

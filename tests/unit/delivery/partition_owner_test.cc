@@ -150,6 +150,7 @@ TEST_F(OwnerTest, PauseResumeAndCancelAreObeyed) {
   auto b = bench();
   ASSERT_TRUE(b->until([&] { return b->delivery.works.size() >= 3; }));
   ASSERT_TRUE(store->set_state("november", queue::CampaignState::kPaused, "lunch").ok());
+  b->owner->wake();
   ASSERT_TRUE(
       b->until([&] { return b->delivery.states["november"] == queue::CampaignState::kPaused; }));
   for (auto& work : b->delivery.works) EXPECT_FALSE(work->campaign->sending());
@@ -165,9 +166,11 @@ TEST_F(OwnerTest, PauseResumeAndCancelAreObeyed) {
   EXPECT_GE(before, 3u);
 
   ASSERT_TRUE(store->set_state("november", queue::CampaignState::kRunning, "").ok());
+  b->owner->wake();
   ASSERT_TRUE(b->until([&] { return !b->delivery.works.empty(); }));
   b->deliver_all();
   ASSERT_TRUE(store->set_state("november", queue::CampaignState::kCancelled, "enough").ok());
+  b->owner->wake();
   ASSERT_TRUE(
       b->until([&] { return b->delivery.states["november"] == queue::CampaignState::kCancelled; }));
   auto rest = std::move(b->delivery.works);
