@@ -1,9 +1,11 @@
 // CampaignCache: the campaigns a loop is sending, ready to use.
 //
-// Purpose    find() gives a campaign's context, loading record, content and suppressions through the Door, once for all who ask.
-//            Polls the queue's global revision once a second (poll(): now) and announces every new or changed record. Contents
-//            that do not compile pause their campaign, with the reason. single() makes the context of one transactional message.
-// Ownership  Contexts are shared; Door, key ring and ControlTable outlive the cache. Destroy the Door first: its callbacks stop.
+// Purpose    find() gives a campaign's context, loading record, content and suppressions through the Door, once for
+//            all who ask. Polls the queue's global revision once a second (poll(): now) and announces every new or
+//            changed record. Contents that do not compile pause their campaign, with the reason. single() makes the
+//            context of one transactional message.
+// Ownership  Contexts are shared; Door, key ring and ControlTable outlive the cache. Destroy the Door first: its
+//            callbacks stop.
 // Thread     The loop's.
 // Errors     kData to whoever asked: the campaign is gone, or its content is unusable.
 #pragma once

@@ -1,10 +1,11 @@
 // CampaignContext: what a loop needs at hand to send one campaign's messages.
 //
-// Purpose    Record, compiled content, DKIM signers, suppression set, together and immutable; a changed record or a new
-//            suppression set makes a new context, which shares what did not change. `control` is the only thing that changes
-//            under it, and `revoked`: the partition this work came from is no longer ours.
+// Purpose    Record, compiled content, DKIM signers, suppression set, together and immutable; a changed record or a
+//            new suppression set makes a new context, which shares what did not change. `control` is the only thing
+//            that changes under it, and `revoked`: the partition this work came from is no longer ours.
 // Ownership  shared_ptr<const>, held by every piece of work of the campaign. Signers live in the Engine's key ring.
-// Thread     Immutable; `control` is shared by all loops of the engine and atomic: written by the campaign cache of any loop.
+// Thread     Immutable; `control` is shared by all loops of the engine and atomic: written by the campaign cache of
+//            any loop.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,5 @@
-// Delivery: what the owner of partitions needs from the rest of its loop; the seam that lets it be tested without sockets.
+// Delivery: what the owner of partitions needs from the rest of its loop; the seam that lets it be tested without
+// sockets.
 //
 // Purpose    worker.cc implements it over Router, SiteTable and Journal, tests with a fake.
 // Thread     The loop's.
@@ -20,7 +21,8 @@ class Delivery {
  public:
   // At once, or later by PartitionOwner::on_route(ticket).
   virtual std::optional<RouteAnswer> route(std::string_view domain, uint64_t ticket) = 0;
-  // Takes the work; it comes back by PartitionOwner::on_returned, perhaps from inside the call. Returns the loop that delivers it.
+  // Takes the work; it comes back by PartitionOwner::on_returned, perhaps from inside the call. Returns the loop
+  // that delivers it.
   virtual unsigned accept(std::unique_ptr<Work> work) = 0;
   // Room for more recipients of this path?
   virtual bool wants_more(const Path& path) = 0;

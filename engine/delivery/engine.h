@@ -1,10 +1,11 @@
 // Engine: N delivery loops over one queue.
 //
-// Purpose    Starts the threads, shares partitions out among them, replays the journal, delivers until told to drain.
+// Purpose    Starts the threads, shares partitions out among them, replays the journal, delivers until told to
+//            drain.
 // Ownership  Owns its threads and everything in them; Registry, EventLog and key ring outlive it.
 // Thread     Created, drained and destroyed by one thread; wake(), status_json() from any.
-// Errors     start: kUnavailable (queue), kIo (journal), kConfig. Afterwards trouble is logged, shown in status, and mended by
-//            waiting: a lost queue, a full disk.
+// Errors     start: kUnavailable (queue), kIo (journal), kConfig. Afterwards trouble is logged, shown in status,
+//            and mended by waiting: a lost queue, a full disk.
 #pragma once
 
 #include <memory>

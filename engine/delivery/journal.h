@@ -1,15 +1,17 @@
 // Journal: the first record of every outcome, on the local disk.
 //
-// Purpose    An outcome is write()n here before the loop writes to that receiver again; settlement, counters and event log
-//            derive from it and are replayed after a crash. One journal per loop: <data>/journal/<loop>-<serial>.journal, mode 0600.
-// Format     Segments of 8 MiB: a header (magic, version, queue's identity), then length-prefixed checksummed records: outcome,
-//            settled(partition, lease), logged(sequence). A torn last record is the end of the segment (journal_format.h).
-// Ownership  Owns its files. A segment is deleted when all leases in it are settled and all its events are in the event log,
-//            oldest first. A journal closed with nothing open leaves no file.
-// Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9 loses nothing,
-//            power loss is covered by the queue.
-// Errors     A full disk: flush() fails with kIo and keeps what is unwritten; delivery must then stop writing to receivers
-//            until it succeeds.
+// Purpose    An outcome is write()n here before the loop writes to that receiver again; settlement, counters and
+//            event log derive from it and are replayed after a crash. One journal per loop:
+//            <data>/journal/<loop>-<serial>.journal, mode 0600.
+// Format     Segments of 8 MiB: a header (magic, version, queue's identity), then length-prefixed checksummed
+//            records: outcome, settled(partition, lease), logged(sequence). A torn last record is the end of the
+//            segment (journal_format.h).
+// Ownership  Owns its files. A segment is deleted when all leases in it are settled and all its events are in the
+//            event log, oldest first. A journal closed with nothing open leaves no file.
+// Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9
+//            loses nothing, power loss is covered by the queue.
+// Errors     A full disk: flush() fails with kIo and keeps what is unwritten; delivery must then stop writing to
+//            receivers until it succeeds.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // The journal's bytes: framing, checksums, records. Pure.
 //
-// Format     A segment is the magic "VLYJRNL1" and frames: length (u32, little endian), xxh64 of the payload (u64), payload.
-//            The first frame is the header: version, run, the queue's identity. A payload is a type and its fields as varints and
-//            length-prefixed strings.
-// Errors     Reading never fails: a frame that is not whole ends the segment; one with a wrong checksum is skipped and counted;
-//            what an unknown type says is skipped, so that an older Volley can read past it.
+// Format     A segment is the magic "VLYJRNL1" and frames: length (u32, little endian), xxh64 of the payload (u64),
+//            payload. The first frame is the header: version, run, the queue's identity. A payload is a type and
+//            its fields as varints and length-prefixed strings.
+// Errors     Reading never fails: a frame that is not whole ends the segment; one with a wrong checksum is skipped
+//            and counted; what an unknown type says is skipped, so that an older Volley can read past it.
 // Thread     Values.
 #pragma once
 

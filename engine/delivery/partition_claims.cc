@@ -30,7 +30,8 @@ PartitionOwner::Held* PartitionOwner::find(uint64_t ticket) {
   return found == held_.end() ? nullptr : found->second.get();
 }
 
-// What a claim may bring is counted as if it had come. An empty loop always takes something, however small its memory.
+// What a claim may bring is counted as if it had come. An empty loop always takes something, however small its
+// memory.
 uint32_t PartitionOwner::chunks_to_claim() const {
   const uint64_t used = in_memory_ + reserved_;
   if (used == 0) {
@@ -292,7 +293,8 @@ void PartitionOwner::deliver(Held& held, std::shared_ptr<const Path> path) {
   maybe_want(key);
 }
 
-// Hands parked works over as their sites have room; those that waited too long leave memory to others. Until when not again.
+// Hands parked works over as their sites have room; those that waited too long leave memory to others. Until when
+// not again.
 TimePoint PartitionOwner::unpark() {
   const TimePoint now = loop_.now();
   if (parked_.empty()) return kNever;

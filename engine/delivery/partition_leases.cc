@@ -269,7 +269,8 @@ void PartitionOwner::recovery_over(Partition& p) {
   p.backoff = {};
 }
 
-// What is waiting comes back and is settled under the old epoch, if the queue still takes that; what is in flight finishes.
+// What is waiting comes back and is settled under the old epoch, if the queue still takes that; what is in flight
+// finishes.
 void PartitionOwner::lose(Partition& p, const std::string& why) {
   log_warn(name_of(p.number) + " is lost: " + why);
   p.state = State::kLost;

@@ -1,14 +1,17 @@
 // PartitionOwner: a loop's share of the queue's partitions, from lease to settlement.
 //
-// Purpose    Leases partitions (number % loops == loop), recovers what earlier owners left in flight, claims chunks while there is
-//            room in memory, finds their campaign and route, hands them to Delivery, settles what comes back.
-// Rules      One settlement of a lease at a time, in order. A partition that is lost is not asked for again before all its works
-//            are back: no recipient is ever in two works of one engine. A domain is offered to "any" again by the settlement of
-//            its last work; more of it is claimed by name meanwhile. Transactional domains are offered again at once.
-// Ownership  Owns the campaign cache and each work that is not with Delivery. Door, Delivery, ReplayBook outlive it; destroy the
-//            Door first, its callbacks stop then.
+// Purpose    Leases partitions (number % loops == loop), recovers what earlier owners left in flight, claims chunks
+//            while there is room in memory, finds their campaign and route, hands them to Delivery, settles what
+//            comes back.
+// Rules      One settlement of a lease at a time, in order. A partition that is lost is not asked for again before
+//            all its works are back: no recipient is ever in two works of one engine. A domain is offered to "any"
+//            again by the settlement of its last work; more of it is claimed by name meanwhile. Transactional
+//            domains are offered again at once.
+// Ownership  Owns the campaign cache and each work that is not with Delivery. Door, Delivery, ReplayBook outlive
+//            it; destroy the Door first, its callbacks stop then.
 // Thread     The loop's.
-// Errors     Logged; what cannot be settled stays in flight in the queue and is recovered by the partition's next owner.
+// Errors     Logged; what cannot be settled stays in flight in the queue and is recovered by the partition's next
+//            owner.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // ReplayBook: what earlier runs left in their journals, until the last of it is in the queue.
 //
-// Purpose    Owners ask it, partition by partition, for the outcomes of leases that were in flight; once all are settled (or the
-//            queue no longer knows the lease) and all events are in the event log, the old segments are deleted.
+// Purpose    Owners ask it, partition by partition, for the outcomes of leases that were in flight; once all are
+//            settled (or the queue no longer knows the lease) and all events are in the event log, the old segments
+//            are deleted.
 // Ownership  Owns the Replay; the files are its to delete.
 // Thread     Any (a mutex inside; used at start, at recovery, and once per recovered lease).
 #pragma once

@@ -1,7 +1,8 @@
 // Settlement of a work: from records to what the queue is told. Pure.
 //
-// Purpose    compose_portion() turns a work's fresh records into final outcomes and retry chunks, wherever the work is; the owner
-//            merges portions and sends them. add_remainder() packs what was not tried, unchanged, for the head of its list.
+// Purpose    compose_portion() turns a work's fresh records into final outcomes and retry chunks, wherever the work
+//            is; the owner merges portions and sends them. add_remainder() packs what was not tried, unchanged, for
+//            the head of its list.
 // Ownership  A Portion owns its bytes and may travel between loops.
 // Units      Delays in milliseconds from now; queue_now_ms is Redis's time.
 // Thread     Pure functions.
@@ -28,7 +29,8 @@ struct Portion {
   void merge(Portion&& later);
 };
 
-// Takes work.fresh. Deferred recipients are packed by the moment they are due, in steps of wheel_ms, and keep all they carry.
+// Takes work.fresh. Deferred recipients are packed by the moment they are due, in steps of wheel_ms, and keep all
+// they carry.
 Portion compose_portion(Work& work, int64_t queue_now_ms, int64_t wheel_ms);
 
 // Everything still waiting, in order. Nothing may be in flight.
@@ -38,7 +40,8 @@ void add_remainder(const Work& work, queue::Settlement& settlement);
 Result<std::unique_ptr<Work>> make_work(uint32_t partition, uint64_t epoch,
                                         const queue::Claimed& claimed);
 
-// Outcomes of an earlier life of this lease become states and fresh records; how many were news. now: what is left of a delay.
+// Outcomes of an earlier life of this lease become states and fresh records; how many were news. now: what is left
+// of a delay.
 size_t apply_replay(Work& work, const std::vector<Record>& records, WallTime now);
 
 queue::Outcome to_outcome(Verdict verdict);  // of a final one

@@ -1,12 +1,13 @@
 // Worker: one delivery loop, whole: thread, queue connection, journal, partitions, sites.
 //
-// Purpose    Puts the two halves together: owner of partitions above, sites below, and between loops: works travel to the loop of
-//            their site and back by Loop::post. Writes every outcome to journal and event log before the receiver hears more.
-// Ownership  Owns everything of its loop. EngineShared and the other workers outlive its thread: all threads are joined before the
-//            first worker is destroyed.
+// Purpose    Puts the two halves together: owner of partitions above, sites below, and between loops: works travel
+//            to the loop of their site and back by Loop::post. Writes every outcome to journal and event log before
+//            the receiver hears more.
+// Ownership  Owns everything of its loop. EngineShared and the other workers outlive its thread: all threads are
+//            joined before the first worker is destroyed.
 // Thread     create(), start(), join() and destruction: the engine's. wake(), drain(), and whatever is posted: any.
-// Errors     create: kIo (journal), kConfig (DNS). A full disk later holds the loop until there is room: nothing is written to a
-//            receiver while its outcomes cannot be written down.
+// Errors     create: kIo (journal), kConfig (DNS). A full disk later holds the loop until there is room: nothing is
+//            written to a receiver while its outcomes cannot be written down.
 #pragma once
 
 #include <atomic>

@@ -89,8 +89,8 @@ void Worker::on_turn_end() {
   shard_[Metric::kJournalBytes].set(journal_->bytes_written());
 }
 
-// The whole loop waits: whatever else it did, bytes to a receiver would be among it. Receivers wait for us, and so does the
-// queue: our leases run out if this lasts, and another engine takes over.
+// The whole loop waits: whatever else it did, bytes to a receiver would be among it. Receivers wait for us, and so
+// does the queue: our leases run out if this lasts, and another engine takes over.
 void Worker::hold_until_journalled(const Error& error) {
   log_error(error.message);
   shared_.board.journal_trouble(index_, error.message);
