@@ -34,6 +34,11 @@ constexpr Rule kGeneric[] = {
         "N8", 0,
         R"((spamhaus|spamcop|barracudacentral|\bsorbs|uceprotect|cloudmark|\bcsi\.|abusix|invaluement|senderscore|dnsbl|\brbl|block ?list|blacklist))",
         C::kRep, P(4_h).with(E::kAlert)),
+    // Whatever its words: a refusal of our address or of its reputation is about the path.
+    path(
+        "N8b", 0,
+        R"((\bip( address)?\b.{0,60}\b(reputation|blocked|banned|listed|refused|denied)|\b(ip|host|server|network|bad|poor|low) reputation\b|client host .{0,80}\b(blocked|rejected|refused|denied)))",
+        C::kRep, P(4_h).with(E::kAlert)),
     path("N10", 0,
          R"(^5\d\d .*(\bptr\b|reverse dns|\brdns\b|cannot find your (reverse )?hostname))", C::kPtr,
          P(12_h).with(E::kAlert)),

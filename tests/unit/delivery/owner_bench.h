@@ -1,7 +1,8 @@
 // A PartitionOwner on a real queue, with a Delivery that does what the test says.
 //
-// Purpose   FakeDelivery keeps the works it is given until the test delivers them; what it delivers is written to a journal, as a
-//           worker does. OwnerBench is one life of an engine: destroying it without stop() is a crash.
+// Purpose   FakeDelivery keeps the works it is given until the test delivers them; what it delivers is written to a
+//           journal, as a worker does. OwnerBench is one life of an engine: destroying it without stop() is a
+//           crash.
 // Thread    The test's.
 #pragma once
 

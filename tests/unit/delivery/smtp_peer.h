@@ -1,7 +1,7 @@
 // A receiver on loopback that takes everything, on a thread of its own.
 //
-// Purpose   Counts messages by recipient and the most connections it saw at once. Knows just enough SMTP: EHLO with PIPELINING,
-//           MAIL, RCPT, DATA, RSET, NOOP, QUIT.
+// Purpose   Counts messages by recipient and the most connections it saw at once. Knows just enough SMTP: EHLO with
+//           PIPELINING, MAIL, RCPT, DATA, RSET, NOOP, QUIT.
 // Thread    Any may ask; one poll loop serves all connections.
 #pragma once
 
