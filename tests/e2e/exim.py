@@ -1,7 +1,6 @@
 """A private Exim from a package that is unpacked, not installed: it conflicts with Postfix."""
 
 import os
-import pathlib
 import pwd
 
 from harness import Process, SOURCE, free_port, port_open, wait_until
@@ -11,7 +10,6 @@ BINARY = SOURCE / "build/exim/usr/sbin/exim4"
 CONFIG = """\
 primary_hostname = mx.example.org
 spool_directory = {where}/spool
-log_file_path = {where}/log-%slog
 pid_file_path = {where}/exim.pid
 daemon_smtp_ports = {port}
 local_interfaces = 127.0.0.1
@@ -43,6 +41,6 @@ class Exim(Process):
         self.port = free_port()
         config = base / "exim.conf"
         config.write_text(CONFIG.format(where=base, port=self.port, user=user.pw_uid, group=user.pw_gid))
-        super().__init__([str(BINARY), "-C", str(config), "-bdf", "-q30m"], where / "exim.log", user=user.pw_uid, group=user.pw_gid,
+        super().__init__([str(BINARY), "-C", str(config), "-bdf"], where / "exim.log", user=user.pw_uid, group=user.pw_gid,
                          extra_groups=[])
         wait_until(lambda: port_open(self.port), "Exim to listen")
