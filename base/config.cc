@@ -283,7 +283,7 @@ std::vector<Table> Table::array(std::string_view key) {
   return out;
 }
 
-void Table::fail(std::string_view key, std::string message) {
+void Table::fail(std::string_view key, std::string_view message) {
   const toml::table& table = as_table(node_);
   const auto it = table.find(key);
   if (it == table.cend()) return config_->impl_->note(table.source().begin, message);

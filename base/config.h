@@ -41,7 +41,7 @@ class Table {
   std::vector<Table> array(std::string_view key);                           // [[key]]
 
   // Notes a problem at this key's line (or the table's, when the key is absent).
-  void fail(std::string_view key, std::string message);
+  void fail(std::string_view key, std::string_view message);
 
  private:
   friend class Config;

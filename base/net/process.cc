@@ -89,10 +89,12 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(
     stdio[i].data.fd = fd;
   }
   std::vector<char*> argv;
+  argv.reserve(options.argv.size() + 1);
   for (const std::string& argument : options.argv)
     argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> environment;
+  environment.reserve(options.environment.size() + 1);
   for (const std::string& entry : options.environment) {
     environment.push_back(const_cast<char*>(entry.c_str()));
   }

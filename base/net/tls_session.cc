@@ -13,7 +13,7 @@
 namespace volley::net {
 namespace {
 
-constexpr size_t kHandshakeCap = 256 * 1024;
+constexpr size_t kHandshakeCap = size_t{256} << 10;
 
 std::string openssl_reason(const char* fallback) {
   const unsigned long code = ERR_peek_last_error();
@@ -33,9 +33,10 @@ struct TlsSession::Bio {
       return 0;
     }
     const size_t n = std::min(size, self->input_.size());
-    if (!self->ready_ && (self->handshake_bytes_ += n) > kHandshakeCap) {
-      self->too_much_ = true;
-      return 0;
+    if (!self->ready_) {
+      self->handshake_bytes_ += n;
+      self->too_much_ = self->handshake_bytes_ > kHandshakeCap;
+      if (self->too_much_) return 0;
     }
     std::memcpy(out, self->input_.data(), n);
     self->input_ = self->input_.subspan(n);
