@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::chrono::seconds kRetryPause{1};
 // One write: large enough to be cheap, small enough for rotation to hit its mark.
-constexpr size_t kSlice = 256 * 1024;
+constexpr size_t kSlice = size_t{256} << 10;
 
 // The file, its size and its rotation; only the writer thread uses it.
 class LogFile {
