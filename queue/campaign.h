@@ -23,7 +23,7 @@ Result<CampaignState> parse_campaign_state(std::string_view text);
 Status check_campaign_id(std::string_view id);
 
 struct RetryPolicy {
-  int64_t first_delay_ms = 5 * 60 * 1000;
+  int64_t first_delay_ms = 5LL * 60 * 1000;
   int64_t max_delay_ms = 4LL * 3600 * 1000;
   int64_t give_up_after_ms = 72LL * 3600 * 1000;
 };

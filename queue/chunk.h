@@ -33,7 +33,7 @@ struct Recipient {
 };
 
 // Content of a chunk: a campaign's template (ref), or the message itself (inline, up to 64 KiB) for single messages.
-inline constexpr size_t kMaxInlineContent = 64 * 1024;
+inline constexpr size_t kMaxInlineContent = size_t{64} << 10;
 
 class Chunk {
  public:

@@ -8,7 +8,7 @@ namespace volley::queue {
 
 namespace {
 
-constexpr int64_t kIdempotencySeconds = 24 * 3600;
+constexpr int64_t kIdempotencySeconds = 24LL * 3600;
 
 std::string encode_single(const SingleMessage& message, uint64_t number, int64_t now_ms) {
   ChunkBuilder builder;
