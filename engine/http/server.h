@@ -49,7 +49,7 @@ Response error_response(int status, std::string_view message);
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // an IP address or localhost; port 0: any free one
   std::string token;                   // empty: none asked; then only loopback is allowed
-  size_t max_body = 10 * 1024 * 1024;  // after decompression
+  size_t max_body = size_t{10} << 20;  // after decompression
   unsigned threads = 16;
   Duration read_timeout = std::chrono::seconds(5);   // between two pieces of a request
   Duration body_timeout = std::chrono::seconds(30);  // for a whole body

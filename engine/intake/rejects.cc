@@ -10,7 +10,7 @@
 namespace volley::intake {
 namespace {
 
-constexpr size_t kFlushAt = 64 * 1024;
+constexpr size_t kFlushAt = size_t{64} << 10;
 
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';

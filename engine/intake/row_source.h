@@ -22,7 +22,7 @@
 namespace volley::intake {
 
 inline constexpr size_t kMaxRow = size_t{1} << 20;
-inline constexpr size_t kMaxValues = 64 * 1024;
+inline constexpr size_t kMaxValues = size_t{64} << 10;
 inline constexpr size_t kMaxColumns = 1000;
 inline constexpr size_t kRowHead = 200;  // how much of a row over kMaxRow goes to the rejects file
 

@@ -9,7 +9,7 @@ namespace volley::message {
 namespace {
 
 constexpr size_t kMaxHeaders = 100;
-constexpr size_t kMaxHeaderText = 64 * 1024;  // of one value
+constexpr size_t kMaxHeaderText = size_t{64} << 10;  // of one value
 
 Error fault(std::string_view field, std::string_view what) {
   return Error{Errc::kData, fmt::format("{}: {}", field, what)};

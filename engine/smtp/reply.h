@@ -44,7 +44,7 @@ struct Reply {
 class ReplyParser {
  public:
   static constexpr size_t kLineCap = 4096;  // kept of one line; the rest is counted and dropped
-  static constexpr size_t kReplyCap = 64 * 1024;  // bytes of one reply
+  static constexpr size_t kReplyCap = size_t{64} << 10;  // bytes of one reply
   static constexpr int kLinesCap = 512;           // lines of one reply
 
   enum class Progress : uint8_t { kNeedMore, kReply, kBad };
