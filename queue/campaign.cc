@@ -92,9 +92,9 @@ Result<Campaign> Campaign::from_json(std::string_view text) {
     return Error{Errc::kData, "campaign record in the queue is not a JSON object"};
   Campaign c;
   try {
-    each_field(c, [&](const char* name, auto& member) {
+    each_field(c, [&](const char* key, auto& member) {
       // Absent: written by an older Volley; the default holds.
-      if (const auto found = in.find(name); found != in.end()) found->get_to(member);
+      if (const auto found = in.find(key); found != in.end()) found->get_to(member);
     });
     c.lane = in.value("lane", std::string("bulk")) == "transactional" ? Lane::kTransactional
                                                                       : Lane::kBulk;

@@ -110,8 +110,8 @@ class Door {
                std::function<void(Result<std::vector<Claimed>>)> done);
   // Leases of the parked chunks: what is known of their recipients must be kept, an unpark() brings them back under the same number.
   void parked(uint32_t partition, std::function<void(Result<std::vector<uint64_t>>)> done);
-  void claim(ClaimRequest request, std::function<void(Result<ClaimReply>)> done);
-  void settle(Settlement settlement, std::function<void(Result<SettleResult>)> done);
+  void claim(const ClaimRequest& request, std::function<void(Result<ClaimReply>)> done);
+  void settle(const Settlement& settlement, std::function<void(Result<SettleResult>)> done);
   // The domain may be offered to "any" again in `in_ms`.
   void ready(uint32_t partition, uint64_t epoch, const Destination& destination, int64_t in_ms);
 

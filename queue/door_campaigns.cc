@@ -25,7 +25,7 @@ struct Gather {
 };
 
 void call_all(AsyncConnection& connection, const std::vector<Command>& commands,
-              std::function<void(Result<std::vector<Reply>>)> done) {
+              const std::function<void(Result<std::vector<Reply>>)>& done) {
   auto gather = std::make_shared<Gather>();
   gather->left = commands.size();
   for (const Command& command : commands) {
@@ -44,7 +44,7 @@ void call_all(AsyncConnection& connection, const std::vector<Command>& commands,
 
 }  // namespace
 
-void Door::Impl::read_record(std::string id, std::function<void(Result<Campaign>)> done) {
+void Door::Impl::read_record(const std::string& id, std::function<void(Result<Campaign>)> done) {
   connection.call(record_command(id), [id, done = std::move(done)](Result<Reply> answer) {
     if (!answer) return done(answer.error());
     if (answer->view().is_nil())
@@ -53,8 +53,9 @@ void Door::Impl::read_record(std::string id, std::function<void(Result<Campaign>
   });
 }
 
-void Door::Impl::update(std::string id, Change change, std::function<void(Status)> done) {
-  read_record(id, [this, id, change, done](Result<Campaign> campaign) {
+void Door::Impl::update(const std::string& id, Change change, std::function<void(Status)> done) {
+  read_record(id, [this, id, change = std::move(change),
+                   done = std::move(done)](Result<Campaign> campaign) {
     if (!campaign) return done(campaign.error());
     const uint64_t revision = campaign->revision;
     auto changed = change(*campaign, connection.server_now_ms());
@@ -74,11 +75,12 @@ void Door::Impl::update(std::string id, Change change, std::function<void(Status
 
 void Door::Impl::apply(uint32_t partition, const Command& command,
                        std::function<void(Status)> done) {
-  connection.call(command, [this, partition, command, done](Result<Reply> answer) {
-    if (!answer) return done(answer.error());
-    if (answer->view().number() == 0) return done({});
-    apply(partition, command, done);  // a bounded step each
-  });
+  connection.call(command,
+                  [this, partition, command, done = std::move(done)](Result<Reply> answer) {
+                    if (!answer) return done(answer.error());
+                    if (answer->view().number() == 0) return done({});
+                    apply(partition, command, done);  // a bounded step each
+                  });
 }
 
 void Door::apply(uint32_t partition, uint64_t epoch, const Campaign& campaign,
@@ -169,7 +171,7 @@ void Door::set_state(std::string_view id, CampaignState to, std::string_view rea
       std::move(done));
 }
 
-void Door::Impl::counts(std::string id, std::function<void(Result<Counts>)> done) {
+void Door::Impl::counts(const std::string& id, std::function<void(Result<Counts>)> done) {
   connection.call(Command("HGET").arg(global_key("meta")).arg("partitions"),
                   [this, id, done = std::move(done)](Result<Reply> answer) {
                     if (!answer) return done(answer.error());

@@ -26,11 +26,11 @@ struct Door::Impl {
   void in_turn(uint32_t partition, std::function<void()> start);
   void turn_over(uint32_t partition);
 
-  void read_record(std::string id, std::function<void(Result<Campaign>)> done);
+  void read_record(const std::string& id, std::function<void(Result<Campaign>)> done);
   using Change = std::function<Result<bool>(Campaign&, int64_t now_ms)>;
-  void update(std::string id, Change change, std::function<void(Status)> done);
+  void update(const std::string& id, Change change, std::function<void(Status)> done);
   void apply(uint32_t partition, const Command& command, std::function<void(Status)> done);
-  void counts(std::string id, std::function<void(Result<Counts>)> done);
+  void counts(const std::string& id, std::function<void(Result<Counts>)> done);
 };
 
 }  // namespace volley::queue

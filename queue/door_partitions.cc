@@ -121,7 +121,7 @@ void Door::parked(uint32_t partition, std::function<void(Result<std::vector<uint
                          });
 }
 
-void Door::claim(ClaimRequest request, std::function<void(Result<ClaimReply>)> done) {
+void Door::claim(const ClaimRequest& request, std::function<void(Result<ClaimReply>)> done) {
   Command command = Command::function("volley1_claim", partition_key(request.partition));
   command.number(static_cast<int64_t>(request.epoch)).number(static_cast<int64_t>(++impl_->token));
   command.number(request.max_chunks).number(request.max_bytes);
@@ -141,7 +141,7 @@ void Door::claim(ClaimRequest request, std::function<void(Result<ClaimReply>)> d
   });
 }
 
-void Door::settle(Settlement settlement, std::function<void(Result<SettleResult>)> done) {
+void Door::settle(const Settlement& settlement, std::function<void(Result<SettleResult>)> done) {
   const Command command = settle_command(settlement, impl_->retry_wheel_ms);
   impl_->connection.call(command, [done = std::move(done)](Result<Reply> answer) {
     if (!answer) return done(answer.error());

@@ -53,8 +53,8 @@ void PartitionOwner::claim_any(Partition& p) {
   request.epoch = p.epoch;
   request.max_chunks = chunks;
   shard_[metrics::Metric::kQueueClaims].add();
-  door_.claim(std::move(request), [this, number = p.number, epoch = p.epoch,
-                                   reserved](Result<queue::ClaimReply> reply) {
+  door_.claim(request, [this, number = p.number, epoch = p.epoch,
+                        reserved](Result<queue::ClaimReply> reply) {
     on_claimed(number, epoch, {}, reserved, std::move(reply));
   });
 }
@@ -80,8 +80,8 @@ void PartitionOwner::claim_wanted(Partition& p) {
   p.claiming_wanted = true;
   reserved_ += reserved;
   shard_[metrics::Metric::kQueueClaims].add();
-  door_.claim(std::move(request), [this, number = p.number, epoch = p.epoch, reserved,
-                                   wanted](Result<queue::ClaimReply> reply) {
+  door_.claim(request, [this, number = p.number, epoch = p.epoch, reserved,
+                        wanted](Result<queue::ClaimReply> reply) {
     on_claimed(number, epoch, wanted, reserved, std::move(reply));
   });
 }

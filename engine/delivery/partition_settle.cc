@@ -132,10 +132,9 @@ void PartitionOwner::settle_next(Held& held) {
   held.closing = close;
   shard_[metrics::Metric::kQueueSettlements].add();
   if (domains_.contains(held.domain)) maybe_want(held.domain);
-  door_.settle(std::move(settlement),
-               [this, ticket = held.ticket](Result<queue::SettleResult> result) {
-                 on_settled(ticket, result);
-               });
+  door_.settle(settlement, [this, ticket = held.ticket](Result<queue::SettleResult> result) {
+    on_settled(ticket, result);
+  });
 }
 
 void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResult>& result) {
