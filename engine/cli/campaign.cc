@@ -1,7 +1,6 @@
 // volley campaign list|show|pause|resume|cancel: control through the queue's campaign records.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/units.h"
@@ -92,28 +91,28 @@ int with_store(const Options& options, const Action& action) {
   return status ? kExitFinished : report(status.error());
 }
 
-void add_action(CLI::App& parent, Context& context, const char* name, const char* help, bool needs_id, Action action) {
+void add_action(Command& parent, Context& context, const char* name, const char* help, bool needs_id, Action action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = parent.add_subcommand(name, help);
-  add_common(*command, options->common);
-  if (needs_id) command->add_option("id", options->id, "campaign")->required()->type_name("ID");
-  command->callback([options, &context, action] { context.exit_code = with_store(*options, action); });
+  Command command = parent.subcommand(name, help);
+  add_common(command, options->common);
+  if (needs_id) command.argument("id", options->id, "campaign", "ID");
+  command.action([options, &context, action] { context.exit_code = with_store(*options, action); });
 }
 
 }  // namespace
 
-void add_campaign(CLI::App& root, Context& context) {
-  CLI::App* command = root.add_subcommand("campaign", "list and steer campaigns");
-  command->require_subcommand(1);
-  add_action(*command, context, "list", "all campaigns of this queue", false, list);
-  add_action(*command, context, "show", "one campaign's numbers", true, show);
-  add_action(*command, context, "pause", "stop sending within a second", true, [](auto& store, auto& options) {
+void add_campaign(Command& root, Context& context) {
+  Command command = root.subcommand("campaign", "list and steer campaigns");
+  command.needs_subcommand();
+  add_action(command, context, "list", "all campaigns of this queue", false, list);
+  add_action(command, context, "show", "one campaign's numbers", true, show);
+  add_action(command, context, "pause", "stop sending within a second", true, [](auto& store, auto& options) {
     return change(store, options, queue::CampaignState::kPaused, "paused by command");
   });
-  add_action(*command, context, "resume", "go on", true, [](auto& store, auto& options) {
+  add_action(command, context, "resume", "go on", true, [](auto& store, auto& options) {
     return change(store, options, queue::CampaignState::kRunning, "");
   });
-  add_action(*command, context, "cancel", "send nothing more of it, for good", true, [](auto& store, auto& options) {
+  add_action(command, context, "cancel", "send nothing more of it, for good", true, [](auto& store, auto& options) {
     return change(store, options, queue::CampaignState::kCancelled, "cancelled by command");
   });
 }

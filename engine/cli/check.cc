@@ -1,5 +1,4 @@
 // volley check: validates volley.toml, the files it names, and campaign files, without touching queue or network.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/files.h"
@@ -61,13 +60,13 @@ int check(const Options& options, Host& host) {
 
 }  // namespace
 
-void add_check(CLI::App& root, Context& context) {
+void add_check(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("check", "validate configuration and campaigns");
-  add_common(*command, options->common, false);
-  command->add_option("campaigns", options->campaigns, "campaign files, lists included")->type_name("CAMPAIGN.toml");
-  command->add_option("--route", options->routes, "as for send")->type_name("DOMAIN=HOST:PORT")->allow_extra_args(false);
-  command->callback([options, &context] { context.exit_code = check(*options, context.host); });
+  Command command = root.subcommand("check", "validate configuration and campaigns");
+  add_common(command, options->common, false);
+  command.arguments("campaigns", options->campaigns, "campaign files, lists included", "CAMPAIGN.toml");
+  command.texts("--route", options->routes, "as for send", "DOMAIN=HOST:PORT");
+  command.action([options, &context] { context.exit_code = check(*options, context.host); });
 }
 
 }  // namespace volley::cli

@@ -5,11 +5,8 @@
 
 #include <string>
 
+#include "engine/cli/command.h"
 #include "engine/cli/host.h"
-
-namespace CLI {
-class App;
-}
 
 namespace volley::cli {
 
@@ -26,19 +23,19 @@ struct Context {
 };
 
 // -c, --data, --queue (and --json) on a subcommand.
-void add_common(CLI::App& command, CommonOptions& options, bool with_json = true);
+void add_common(Command& command, CommonOptions& options, bool with_json = true);
 // volley.toml with the command line's --data and --queue put in; sets the log level.
 Result<Settings> settings_for(const CommonOptions& options);
 
 // One function per subcommand, each in a file of its own.
-void add_send(CLI::App& root, Context& context);
-void add_serve(CLI::App& root, Context& context);
-void add_campaign(CLI::App& root, Context& context);
-void add_status(CLI::App& root, Context& context);
-void add_render(CLI::App& root, Context& context);
-void add_sink(CLI::App& root, Context& context);
-void add_check(CLI::App& root, Context& context);
-void add_dkim(CLI::App& root, Context& context);
+void add_send(Command& root, Context& context);
+void add_serve(Command& root, Context& context);
+void add_campaign(Command& root, Context& context);
+void add_status(Command& root, Context& context);
+void add_render(Command& root, Context& context);
+void add_sink(Command& root, Context& context);
+void add_check(Command& root, Context& context);
+void add_dkim(Command& root, Context& context);
 
 // Parses the command line, runs the command, returns the exit code.
 int run(int argc, char** argv, Host& host);

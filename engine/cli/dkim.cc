@@ -1,7 +1,6 @@
 // volley dkim keygen: a private key file and the DNS record that goes with it.
 #include <sys/stat.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/address.h"
@@ -39,18 +38,18 @@ int keygen(const Options& options) {
 
 }  // namespace
 
-void add_dkim(CLI::App& root, Context& context) {
-  CLI::App* dkim = root.add_subcommand("dkim", "DKIM keys");
-  dkim->require_subcommand(1);
+void add_dkim(Command& root, Context& context) {
+  Command dkim = root.subcommand("dkim", "DKIM keys");
+  dkim.needs_subcommand();
   auto options = std::make_shared<Options>();
-  CLI::App* command = dkim->add_subcommand("keygen", "make a key, print its DNS record");
-  add_common(*command, options->common, false);
-  command->add_option("--domain", options->domain, "the From domain")->required()->type_name("DOMAIN");
-  command->add_option("--selector", options->selector, "name before ._domainkey (default volley)");
-  command->add_option("--out", options->file, "key file (default DOMAIN.SELECTOR.pem)")->type_name("FILE");
-  command->add_option("--algorithm", options->algorithm, "rsa or ed25519")->check(CLI::IsMember({"rsa", "ed25519"}));
-  command->add_option("--bits", options->bits, "of an RSA key")->check(CLI::Range(2048, 4096));
-  command->callback([options, &context] { context.exit_code = keygen(*options); });
+  Command command = dkim.subcommand("keygen", "make a key, print its DNS record");
+  add_common(command, options->common, false);
+  command.text("--domain", options->domain, "the From domain", "DOMAIN");
+  command.text("--selector", options->selector, "name before ._domainkey (default volley)");
+  command.text("--out", options->file, "key file (default DOMAIN.SELECTOR.pem)", "FILE");
+  command.choice("--algorithm", options->algorithm, "rsa or ed25519", {"rsa", "ed25519"});
+  command.number("--bits", options->bits, "of an RSA key", 2048, 4096);
+  command.action([options, &context] { context.exit_code = keygen(*options); });
 }
 
 }  // namespace volley::cli

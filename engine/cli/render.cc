@@ -1,5 +1,4 @@
 // volley render: the exact bytes for one recipient, signed when there is a key.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/address.h"
@@ -38,14 +37,14 @@ int render(Options& options, Host& host) {
 
 }  // namespace
 
-void add_render(CLI::App& root, Context& context) {
+void add_render(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("render", "print the exact message for one recipient");
-  add_common(*command, options->common, false);
-  command->add_option("campaign", options->campaign_file, "campaign file")->required()->type_name("CAMPAIGN.toml");
-  command->add_option("--recipients", options->recipients, "the list, instead of the campaign's")->type_name("FILE");
-  command->add_option("--row", options->proof_row, "which row of the list (default 1)")->type_name("N");
-  command->callback([options, &context] { context.exit_code = render(*options, context.host); });
+  Command command = root.subcommand("render", "print the exact message for one recipient");
+  add_common(command, options->common, false);
+  command.argument("campaign", options->campaign_file, "campaign file", "CAMPAIGN.toml");
+  command.text("--recipients", options->recipients, "the list, instead of the campaign's", "FILE");
+  command.number("--row", options->proof_row, "which row of the list (default 1)");
+  command.action([options, &context] { context.exit_code = render(*options, context.host); });
 }
 
 }  // namespace volley::cli

@@ -1,18 +1,13 @@
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
 
 namespace volley::cli {
 
-void add_common(CLI::App& command, CommonOptions& options, bool with_json) {
-  command.add_option("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)")
-      ->type_name("FILE");
-  command.add_option("--data", options.data, "data directory: embedded queue, journal, event log")->type_name("DIR");
-  command.add_option("--queue", options.queue, "external queue: redis://HOST[:PORT][/DB] or redis+unix://PATH")
-      ->type_name("URL");
-  if (with_json) command.add_flag("--json", options.json, "machine-readable output");
+void add_common(Command& command, CommonOptions& options, bool with_json) {
+  command.text("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)", "FILE");
+  command.text("--data", options.data, "data directory: embedded queue, journal, event log", "DIR");
+  command.text("--queue", options.queue, "external queue: redis://HOST[:PORT][/DB] or redis+unix://PATH", "URL");
+  if (with_json) command.flag("--json", options.json, "machine-readable output");
 }
 
 Result<Settings> settings_for(const CommonOptions& options) {
@@ -25,26 +20,23 @@ Result<Settings> settings_for(const CommonOptions& options) {
 }
 
 int run(int argc, char** argv, Host& host) {
-  CLI::App app{"Volley: a bulk mail sending engine", "volley"};
-  app.set_version_flag("--version", std::string("volley ") + VOLLEY_VERSION);
-  app.require_subcommand(1);
-  app.footer("Exit codes: 0 finished, 64 usage, 65 data, 66 file, 69 queue unavailable or data directory in use,\n"
-             "73/74 disk, 75 paused or still queued, 77 refused credentials, 78 configuration.");
   Context context{host};
-  add_send(app, context);
-  add_serve(app, context);
-  add_campaign(app, context);
-  add_status(app, context);
-  add_render(app, context);
-  add_check(app, context);
-  add_dkim(app, context);
-  add_sink(app, context);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kExitUsage;
-  }
-  return context.exit_code;
+  const ParseOutcome parsed = parse_command_line(
+      argc, argv, "Volley: a bulk mail sending engine", "volley " VOLLEY_VERSION, [&context](Command& root) {
+        root.needs_subcommand();
+        root.footer(
+            "Exit codes: 0 finished, 64 usage, 65 data, 66 file, 69 queue unavailable or data directory in use,\n"
+            "73/74 disk, 75 paused or still queued, 77 refused credentials, 78 configuration.");
+        add_send(root, context);
+        add_serve(root, context);
+        add_campaign(root, context);
+        add_status(root, context);
+        add_render(root, context);
+        add_check(root, context);
+        add_dkim(root, context);
+        add_sink(root, context);
+      });
+  return parsed.run ? context.exit_code : parsed.exit_code;
 }
 
 }  // namespace volley::cli

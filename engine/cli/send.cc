@@ -1,7 +1,6 @@
 // volley send: one campaign, from the file to the summary.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "base/units.h"
@@ -80,29 +79,26 @@ int send(Options& options, Host& host) {
 
 }  // namespace
 
-void add_send(CLI::App& root, Context& context) {
+void add_send(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("send", "import a campaign, send it, follow it to the end");
-  command->footer(
+  Command command = root.subcommand("send", "import a campaign, send it, follow it to the end");
+  command.footer(
       "Ctrl-C pauses; the same command resumes. A finished campaign prints its summary again and sends nothing.");
-  add_common(*command, options->common);
-  command->add_option("campaign", options->campaign_file, "campaign file")->required()->type_name("CAMPAIGN.toml");
-  command->add_option("--recipients", options->recipients, "the list, instead of the campaign's")->type_name("FILE");
-  command->add_option("--route", options->routes, "deliver a domain ('*': all) there, without MX")
-      ->type_name("DOMAIN=HOST:PORT")
-      ->allow_extra_args(false);
-  command->add_option("--connections", options->connections, "at most N connections per site")->type_name("N");
-  command->add_flag("--stream", options->stream, "start sending while the list is still being imported");
-  command->add_flag("--yes", options->yes, "do not ask");
-  command->add_option("--http", options->http, "serve /metrics there while sending")->type_name("HOST:PORT");
-  command->add_option("--events", options->events, "delivery event log")->type_name("FILE");
-  command->add_option("--rejects", options->rejects, "where refused rows go")->type_name("FILE");
-  command->add_flag("--dry-run", options->dry_run, "read and render every row, queue nothing");
-  command->add_flag("--hold", options->hold, "import only; `volley campaign resume` or the same command without --hold sends");
-  command->add_option("--proof", options->proof, "send one real message of this campaign there, counted nowhere")
-      ->type_name("ADDRESS");
-  command->add_option("--row", options->proof_row, "which row of the list --proof renders")->type_name("N");
-  command->callback([options, &context] { context.exit_code = send(*options, context.host); });
+  add_common(command, options->common);
+  command.argument("campaign", options->campaign_file, "campaign file", "CAMPAIGN.toml");
+  command.text("--recipients", options->recipients, "the list, instead of the campaign's", "FILE");
+  command.texts("--route", options->routes, "deliver a domain ('*': all) there, without MX", "DOMAIN=HOST:PORT");
+  command.number("--connections", options->connections, "at most N connections per site");
+  command.flag("--stream", options->stream, "start sending while the list is still being imported");
+  command.flag("--yes", options->yes, "do not ask");
+  command.text("--http", options->http, "serve /metrics there while sending", "HOST:PORT");
+  command.text("--events", options->events, "delivery event log", "FILE");
+  command.text("--rejects", options->rejects, "where refused rows go", "FILE");
+  command.flag("--dry-run", options->dry_run, "read and render every row, queue nothing");
+  command.flag("--hold", options->hold, "import only; `volley campaign resume` or the same command without --hold sends");
+  command.text("--proof", options->proof, "send one real message of this campaign there, counted nowhere", "ADDRESS");
+  command.number("--row", options->proof_row, "which row of the list --proof renders");
+  command.action([options, &context] { context.exit_code = send(*options, context.host); });
 }
 
 }  // namespace volley::cli

@@ -1,5 +1,4 @@
 // volley serve: the engine as a service, with HTTP API and metrics.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <thread>
 
@@ -90,17 +89,15 @@ int serve(const Options& options, Host& host) {
 
 }  // namespace
 
-void add_serve(CLI::App& root, Context& context) {
+void add_serve(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("serve", "run the engine as a service");
-  add_common(*command, options->common, false);
-  command->add_option("--route", options->routes, "deliver a domain ('*': all) there, without MX")
-      ->type_name("DOMAIN=HOST:PORT")
-      ->allow_extra_args(false);
-  command->add_option("--connections", options->connections, "at most N connections per site")->type_name("N");
-  command->add_option("--http", options->http, "listen there instead of [http] listen")->type_name("HOST:PORT");
-  command->add_option("--events", options->events, "delivery event log")->type_name("FILE");
-  command->callback([options, &context] { context.exit_code = serve(*options, context.host); });
+  Command command = root.subcommand("serve", "run the engine as a service");
+  add_common(command, options->common, false);
+  command.texts("--route", options->routes, "deliver a domain ('*': all) there, without MX", "DOMAIN=HOST:PORT");
+  command.number("--connections", options->connections, "at most N connections per site");
+  command.text("--http", options->http, "listen there instead of [http] listen", "HOST:PORT");
+  command.text("--events", options->events, "delivery event log", "FILE");
+  command.action([options, &context] { context.exit_code = serve(*options, context.host); });
 }
 
 }  // namespace volley::cli

@@ -1,5 +1,4 @@
 // volley sink: the test receiver, until interrupted.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <thread>
 
@@ -15,7 +14,7 @@ struct Options {
   CommonOptions common;
   sink::Options sink;
   std::vector<std::string> rules;
-  unsigned delay_ms = 0;
+  uint32_t delay_ms = 0;
   bool no_tls = false, no_pipelining = false;
 };
 
@@ -44,23 +43,22 @@ int run_sink(Options& options) {
 
 }  // namespace
 
-void add_sink(CLI::App& root, Context& context) {
+void add_sink(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("sink", "a receiver to test against: accepts everything, keeps nothing");
-  add_common(*command, options->common, false);
-  command->add_option("--listen", options->sink.listen, "default 127.0.0.1:2525; port 0 takes a free one")->type_name("HOST:PORT");
-  command->add_option("--log", options->sink.log, "one JSON line per message")->type_name("FILE");
-  command->add_option("--threads", options->sink.threads, "loops")->check(CLI::Range(1, 64));
-  command->add_option("--rule", options->rules, "answer STEP:ODDS[:MATCH[=TIMES]]:REPLY, e.g. 'rcpt:0.1:451 4.7.1 later'")
-      ->type_name("RULE")
-      ->allow_extra_args(false);
-  command->add_option("--delay", options->delay_ms, "before every reply")->type_name("MS");
-  command->add_option("--max-connections", options->sink.max_connections, "421 beyond");
-  command->add_option("--max-messages", options->sink.max_messages, "per connection, then 421");
-  command->add_option("--seed", options->sink.seed, "of the odds");
-  command->add_flag("--no-starttls", options->no_tls, "offer no TLS");
-  command->add_flag("--no-pipelining", options->no_pipelining, "offer no PIPELINING");
-  command->callback([options, &context] { context.exit_code = run_sink(*options); });
+  Command command = root.subcommand("sink", "a receiver to test against: accepts everything, keeps nothing");
+  add_common(command, options->common, false);
+  command.text("--listen", options->sink.listen, "default 127.0.0.1:2525; port 0 takes a free one", "HOST:PORT");
+  command.text("--log", options->sink.log, "one JSON line per message", "FILE");
+  command.number("--threads", options->sink.threads, "loops", 1, 64);
+  command.texts("--rule", options->rules,
+                "answer STEP:ODDS[:MATCH[=TIMES]]:REPLY, e.g. 'rcpt:0.1:451 4.7.1 later'", "RULE");
+  command.number("--delay", options->delay_ms, "milliseconds before every reply");
+  command.number("--max-connections", options->sink.max_connections, "421 beyond");
+  command.number("--max-messages", options->sink.max_messages, "per connection, then 421");
+  command.number("--seed", options->sink.seed, "of the odds");
+  command.flag("--no-starttls", options->no_tls, "offer no TLS");
+  command.flag("--no-pipelining", options->no_pipelining, "offer no PIPELINING");
+  command.action([options, &context] { context.exit_code = run_sink(*options); });
 }
 
 }  // namespace volley::cli

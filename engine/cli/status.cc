@@ -1,7 +1,6 @@
 // volley status: what the engines on this queue published of themselves within the last seconds.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
@@ -68,11 +67,11 @@ int status(const CommonOptions& options) {
 
 }  // namespace
 
-void add_status(CLI::App& root, Context& context) {
+void add_status(Command& root, Context& context) {
   auto options = std::make_shared<CommonOptions>();
-  CLI::App* command = root.add_subcommand("status", "running engines: rates, sites, what limits each");
-  add_common(*command, *options);
-  command->callback([options, &context] { context.exit_code = status(*options); });
+  Command command = root.subcommand("status", "running engines: rates, sites, what limits each");
+  add_common(command, *options);
+  command.action([options, &context] { context.exit_code = status(*options); });
 }
 
 }  // namespace volley::cli

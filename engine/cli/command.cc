@@ -1,0 +1,64 @@
+#include "engine/cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+#include "engine/cli/exit_code.h"
+
+namespace volley::cli {
+
+Command Command::subcommand(const std::string& name, const std::string& help) {
+  return Command(*app_->add_subcommand(name, help));
+}
+
+void Command::needs_subcommand() { app_->require_subcommand(1); }
+void Command::footer(const std::string& text) { app_->footer(text); }
+void Command::action(std::function<void()> run) { app_->callback(std::move(run)); }
+
+void Command::text(const std::string& names, std::string& value, const std::string& help, const std::string& type) {
+  app_->add_option(names, value, help)->type_name(type);
+}
+
+void Command::texts(const std::string& names, std::vector<std::string>& values, const std::string& help,
+                    const std::string& type) {
+  app_->add_option(names, values, help)->type_name(type)->allow_extra_args(false);
+}
+
+void Command::number(const std::string& names, uint32_t& value, const std::string& help, uint32_t min, uint32_t max) {
+  app_->add_option(names, value, help)->type_name("N")->check(CLI::Range(min, max));
+}
+
+void Command::number(const std::string& names, uint64_t& value, const std::string& help, uint64_t min) {
+  app_->add_option(names, value, help)->type_name("N")->check(CLI::Range(min, UINT64_MAX));
+}
+
+void Command::choice(const std::string& names, std::string& value, const std::string& help,
+                     const std::vector<std::string>& choices) {
+  app_->add_option(names, value, help)->check(CLI::IsMember(choices));
+}
+
+void Command::flag(const std::string& names, bool& value, const std::string& help) { app_->add_flag(names, value, help); }
+
+void Command::argument(const std::string& name, std::string& value, const std::string& help, const std::string& type) {
+  app_->add_option(name, value, help)->required()->type_name(type);
+}
+
+void Command::arguments(const std::string& name, std::vector<std::string>& values, const std::string& help,
+                        const std::string& type) {
+  app_->add_option(name, values, help)->type_name(type);
+}
+
+ParseOutcome parse_command_line(int argc, char** argv, const std::string& description, const std::string& version,
+                                const std::function<void(Command&)>& define) {
+  CLI::App app{description, "volley"};
+  app.set_version_flag("--version", version);
+  Command root(app);
+  define(root);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return {false, app.exit(error) == 0 ? kExitFinished : kExitUsage};
+  }
+  return {true, kExitFinished};
+}
+
+}  // namespace volley::cli
