@@ -13,7 +13,7 @@ struct Router::Entry {
 Router::Router() = default;
 Router::~Router() = default;
 
-void Router::add(std::string pattern, Route route) {
+void Router::add(const std::string& pattern, Route route) {
   entries_.push_back(
       std::make_unique<Entry>(Entry{std::regex(pattern, std::regex::optimize), std::move(route)}));
 }

@@ -32,7 +32,7 @@ class Router {
  public:
   Router();
   ~Router();
-  void add(std::string pattern, Route route);
+  void add(const std::string& pattern, Route route);
   RouteMatch find(std::string_view method, const std::string& path) const;
 
  private:

@@ -71,7 +71,7 @@ Request translate(const httplib::Request& from, std::vector<std::string> capture
   return to;
 }
 
-void write(Response from, httplib::Response& to) {
+void write(const Response& from, httplib::Response& to) {
   to.status = from.status;
   for (const auto& [name, value] : from.headers) to.set_header(name, value);
   to.set_content(from.body, from.content_type);
@@ -204,7 +204,7 @@ bool Server::Impl::handle_without_body(const httplib::Request& request,
   }
   RouteMatch match;
   if (auto refusal = refuse(request, match)) {
-    write(std::move(*refusal), response);
+    write(*refusal, response);
   } else {
     write(run(request, std::move(match), {}), response);
   }
@@ -314,8 +314,8 @@ Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(o
 
 Server::~Server() { stop(); }
 
-void Server::route(std::string method, std::string pattern, Access access, Handler handler) {
-  impl_->router.add(std::move(pattern), {std::move(method), access, std::move(handler)});
+void Server::route(std::string method, const std::string& pattern, Access access, Handler handler) {
+  impl_->router.add(pattern, {std::move(method), access, std::move(handler)});
 }
 
 Status Server::start() {

@@ -63,7 +63,7 @@ class Server {
   explicit Server(ServerOptions options);
   ~Server();
   // Before start(). pattern: a regular expression for the whole path ("/v1/messages/([^/]+)").
-  void route(std::string method, std::string pattern, Access access, Handler handler);
+  void route(std::string method, const std::string& pattern, Access access, Handler handler);
   Status start();
   std::string address() const;  // host:port really bound; "" before start()
   void stop();                  // idempotent
