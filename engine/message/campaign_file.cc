@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "base/address.h"
 #include "base/config.h"
@@ -30,7 +31,8 @@ bool same_name(std::string_view a, std::string_view b) {
 
 class Reader {
  public:
-  Reader(Config& config, std::string text) : config_(config), root_(config.root()), text_(text) {}
+  Reader(Config& config, std::string text)
+      : config_(config), root_(config.root()), text_(std::move(text)) {}
 
   Result<CampaignSpec> run();
 

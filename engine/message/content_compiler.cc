@@ -18,8 +18,8 @@ std::string ContentCompiler::source_of(std::string_view what) const {
   return content_.source.empty() ? std::string(what) : fmt::format("{}: {}", content_.source, what);
 }
 
-Result<Template> ContentCompiler::parse(std::string_view text, std::string source) const {
-  return Template::parse(text, std::move(source), partials_);
+Result<Template> ContentCompiler::parse(std::string_view text, const std::string& source) const {
+  return Template::parse(text, source, partials_);
 }
 
 Result<RowTemplate> ContentCompiler::line(std::string_view text, std::string_view what) const {

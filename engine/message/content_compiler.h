@@ -21,7 +21,7 @@ class ContentCompiler {
   Result<RowTemplate> line(std::string_view text, std::string_view what) const;
   // A body: line ends normalised, no NUL.
   Result<RowTemplate> body(const PartText& part) const;
-  Result<Template> parse(std::string_view text, std::string source) const;
+  Result<Template> parse(std::string_view text, const std::string& source) const;
   std::string source_of(std::string_view what) const;
 
  private:

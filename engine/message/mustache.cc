@@ -243,7 +243,7 @@ Template::~Template() = default;
 Template::Template(Template&&) noexcept = default;
 Template& Template::operator=(Template&&) noexcept = default;
 
-Result<Template> Template::parse(std::string_view text, std::string source,
+Result<Template> Template::parse(std::string_view text, const std::string& source,
                                  const Partials& partials) {
   auto nodes = parse_tree(text, source);
   if (!nodes.ok()) return nodes.error();

@@ -96,7 +96,7 @@ class RowTemplate {
 class Template {
  public:
   // `source` names the text in messages, usually its file. Partials are parsed when used.
-  static Result<Template> parse(std::string_view text, std::string source,
+  static Result<Template> parse(std::string_view text, const std::string& source,
                                 const Partials& partials = {});
   ~Template();
   Template(Template&&) noexcept;
