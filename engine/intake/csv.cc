@@ -78,6 +78,7 @@ Status CsvSource::read_header() {
     return error_at(line_, "header row: " + std::string(problem));
   }
   std::vector<std::string> names;
+  names.reserve(values_.size());
   for (std::string_view name : values_) names.emplace_back(trim_blanks(name));
   return set_columns(std::move(names), line_);
 }
