@@ -91,7 +91,8 @@ int with_store(const Options& options, const Action& action) {
   return status ? kExitFinished : report(status.error());
 }
 
-void add_action(Command& parent, Context& context, const char* name, const char* help, bool needs_id, Action action) {
+void add_action(Command& parent, Context& context, const char* name, const char* help, bool needs_id,
+                const Action& action) {
   auto options = std::make_shared<Options>();
   Command command = parent.subcommand(name, help);
   add_common(command, options->common);
