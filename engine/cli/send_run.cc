@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
+#include "engine/cli/queue_gauges.h"
 
 namespace volley::cli {
 namespace {
@@ -82,6 +83,9 @@ Status SendRun::load_suppressions() {
 
 Status SendRun::start_http() {
   if (options_.http.empty()) return {};
+  auto store = place_->another_store();
+  if (!store) return store.error();
+  export_queue(registry_, std::move(*store));
   auto server = serve_metrics(options_.http, "", registry_);
   if (!server) return server.error();
   http_ = std::move(*server);

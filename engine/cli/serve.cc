@@ -7,6 +7,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
+#include "engine/cli/queue_gauges.h"
 #include "engine/cli/workplace.h"
 #include "engine/intake/api.h"
 
@@ -62,6 +63,7 @@ int serve(const Options& options, Host& host) {
 
   intake::ApiOptions api_options;
   api_options.queue = (*place)->url();
+  api_options.partitions = (*place)->store().partitions();
   api_options.memory_durability = (*place)->memory_durability();
   api_options.senders = settings->senders;
   api_options.hostname = settings->hostname;
@@ -72,6 +74,9 @@ int serve(const Options& options, Host& host) {
   if (!listen.empty()) {
     auto made = serve_metrics(listen, settings->http_token_file, registry);
     if (!made) return report(made.error());
+    auto store = (*place)->another_store();
+    if (!store) return report(store.error());
+    export_queue(registry, std::move(*store));
     server = std::move(*made);
     if (!settings->http_token_file.empty()) api.register_routes(*server);
     if (Status status = server->start(); !status) return report(status.error());

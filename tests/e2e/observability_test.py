@@ -49,6 +49,7 @@ class Observability(unittest.TestCase):
                     wait_until(lambda: any(float(r["value"][1]) > 0 for r in prometheus.query("rate(volley_delivered_total[1m])")),
                                "a rate in Prometheus")
                     wait_until(lambda: prometheus.query("volley_site_deferred_total > 0"), "a deferral")
+                    wait_until(lambda: prometheus.query("volley_queued_recipients > 0"), "the queue's gauge")
                     self.check_dashboard(prometheus)
                     self.check_alerts(prometheus)
 
