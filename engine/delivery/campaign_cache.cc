@@ -11,7 +11,7 @@ namespace {
 constexpr Duration kPollEvery = std::chrono::seconds(1);
 
 // Single messages are what people wait for: tried often, and worth nothing after a day.
-constexpr queue::RetryPolicy kSinglesRetry{60'000, 30 * 60'000, 24LL * 3600 * 1000};
+constexpr queue::RetryPolicy kSinglesRetry{60'000, 30LL * 60'000, 24LL * 3600 * 1000};
 
 Result<std::shared_ptr<const message::Renderer>> compile(std::string_view bytes,
                                                          std::span<const std::string> columns) {
@@ -143,7 +143,7 @@ ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepte
 
 void CampaignCache::pause(const std::string& campaign, const std::string& reason) {
   door_.set_state(campaign, queue::CampaignState::kPaused, reason,
-                  [this, campaign, reason](Status done) {
+                  [this, campaign, reason](const Status& done) {
                     if (done.ok()) {
                       log_warn("campaign " + campaign + " is paused: " + reason);
                     } else {
@@ -159,7 +159,7 @@ void CampaignCache::poll() {
   poll_again_ = polling_;
   if (polling_) return;
   polling_ = true;
-  door_.global_revision([this](Result<uint64_t> revision) { on_revision(revision); });
+  door_.global_revision([this](const Result<uint64_t>& revision) { on_revision(revision); });
 }
 
 void CampaignCache::on_revision(const Result<uint64_t>& revision) {
@@ -197,7 +197,8 @@ void CampaignCache::on_records(Result<std::vector<queue::Campaign>> records, uin
     const auto old = before.find(id);
     if (old != before.end() && old->second.revision == record.revision) continue;
     changed(record);
-    const bool resumed = old != before.end() && old->second.state == queue::CampaignState::kPaused &&
+    const bool resumed = old != before.end() &&
+                         old->second.state == queue::CampaignState::kPaused &&
                          record.state != queue::CampaignState::kPaused;
     listener_.on_campaign(record, resumed);
   }

@@ -36,6 +36,7 @@ Result<std::vector<std::string>> segment_files(const std::string& directory) {
     return left.size() != right.size() ? left.size() < right.size() : left < right;
   });
   std::vector<std::string> names;
+  names.reserve(paths.size());
   for (const auto& path : paths) names.push_back(path.string());
   return names;
 }

@@ -126,7 +126,7 @@ void PartitionOwner::acquire(Partition& p) {
   const auto ttl =
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease_ttl).count();
   door_.own(p.number, 0, ttl,
-            [this, number = p.number, sent = loop_.now()](Result<queue::Lease> lease) {
+            [this, number = p.number, sent = loop_.now()](const Result<queue::Lease>& lease) {
               acquired(number, sent, lease);
             });
 }
@@ -161,7 +161,7 @@ void PartitionOwner::acquired(uint32_t number, TimePoint sent, const Result<queu
 }
 
 void PartitionOwner::apply(Partition& p, const queue::Campaign& record) {
-  door_.apply(p.number, p.epoch, record, [number = p.number, id = record.id](Status done) {
+  door_.apply(p.number, p.epoch, record, [number = p.number, id = record.id](const Status& done) {
     if (!done.ok()) log_debug(name_of(number) + ", campaign " + id + ": " + done.error().message);
   });
 }
@@ -185,7 +185,7 @@ void PartitionOwner::renew(Partition& p) {
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease_ttl).count();
   door_.own(p.number, p.epoch, ttl,
             [this, number = p.number, epoch = p.epoch, sent = loop_.now()](
-                Result<queue::Lease> lease) { renewed(number, epoch, sent, lease); });
+                const Result<queue::Lease>& lease) { renewed(number, epoch, sent, lease); });
 }
 
 void PartitionOwner::renewed(uint32_t number, uint64_t epoch, TimePoint sent,
@@ -277,6 +277,7 @@ void PartitionOwner::lose(Partition& p, const std::string& why) {
   p.revoked->store(true, std::memory_order_relaxed);
   p.wants.clear();
   std::vector<std::string> campaigns;
+  campaigns.reserve(p.contexts.size());
   for (const auto& [id, contexts] : p.contexts) campaigns.push_back(id);
   p.contexts.clear();
   if (!campaigns.empty()) delivery_.look_again(campaigns);
@@ -284,7 +285,7 @@ void PartitionOwner::lose(Partition& p, const std::string& why) {
 
 void PartitionOwner::release(Partition& p) {
   p.state = State::kReleasing;
-  door_.release(p.number, p.epoch, [this, number = p.number](Status done) {
+  door_.release(p.number, p.epoch, [this, number = p.number](const Status& done) {
     if (!done.ok()) log_debug(name_of(number) + ": " + done.error().message);
     at(number).state = State::kReleased;
   });

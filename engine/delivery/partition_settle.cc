@@ -132,7 +132,7 @@ void PartitionOwner::settle_next(Held& held) {
   held.closing = close;
   shard_[metrics::Metric::kQueueSettlements].add();
   if (domains_.contains(held.domain)) maybe_want(held.domain);
-  door_.settle(settlement, [this, ticket = held.ticket](Result<queue::SettleResult> result) {
+  door_.settle(settlement, [this, ticket = held.ticket](const Result<queue::SettleResult>& result) {
     on_settled(ticket, result);
   });
 }

@@ -9,8 +9,8 @@ namespace volley::delivery {
 namespace {
 
 constexpr size_t kBuffers = 1024;
-constexpr size_t kLook = 8;                 // buffers looked at before a new one is made
-constexpr size_t kKeepBuffer = 256 * 1024;  // a larger one is not kept
+constexpr size_t kLook = 8;                        // buffers looked at before a new one is made
+constexpr size_t kKeepBuffer = size_t{256} << 10;  // a larger one is not kept
 
 // A single message's number belongs to the queue; its Message-ID comes from its own id.
 bool is_single(const CampaignContext& campaign) {

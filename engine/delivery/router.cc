@@ -28,6 +28,7 @@ RouteAnswer refusal(bool permanent, uint16_t code, std::string_view enhanced, st
 // The MX set by name, whatever the preferences; short enough to be a label.
 std::string mx_set_name(const std::vector<dns::MxHost>& hosts) {
   std::vector<std::string_view> names;
+  names.reserve(hosts.size());
   for (const dns::MxHost& host : hosts) names.push_back(host.name);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());

@@ -10,7 +10,7 @@
 namespace volley::delivery {
 namespace {
 
-constexpr size_t kHighWater = 256 * 1024;
+constexpr size_t kHighWater = size_t{256} << 10;
 // What a session may owe an answer for: two on the wire, one held back until the host has proven itself. More would only
 // be held, too, when all are refused.
 constexpr size_t kMostInFlight = 3;

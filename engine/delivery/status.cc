@@ -57,6 +57,7 @@ std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops) {
     }
   }
   std::vector<SiteSnapshot> sites;
+  sites.reserve(merged.size());
   for (auto& [name, entry] : merged) sites.push_back(std::move(entry.first));
   std::stable_sort(sites.begin(), sites.end(),
                    [](const auto& a, const auto& b) { return a.waiting > b.waiting; });

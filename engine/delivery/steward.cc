@@ -22,7 +22,7 @@ void Steward::round() {
     ++running;
     // The queue knows best; it is only not asked while the answer is plain.
     if (!record.import_closed || campaigns_.control(id)->in_memory.load() > 0) continue;
-    door_.finish_if_done(id, [id = id](Status done) {
+    door_.finish_if_done(id, [id = id](const Status& done) {
       if (!done.ok()) log_debug("campaign " + id + ": " + done.error().message);
     });
   }
