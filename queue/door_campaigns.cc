@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "queue/door_impl.h"
 #include "queue/keys.h"
 #include "queue/pack.h"
@@ -117,7 +118,11 @@ void Door::campaigns(std::function<void(Result<std::vector<Campaign>>)> done) {
       for (const Reply& record : *records) {
         if (record.view().is_nil()) continue;
         auto campaign = Campaign::from_json(record.view().text());
-        if (!campaign) return done(campaign.error());
+        if (!campaign) {
+          // One that a newer Volley wrote must not keep the others from being steered.
+          log_warn("campaign record left alone: " + campaign.error().message);
+          continue;
+        }
         out.push_back(std::move(*campaign));
       }
       done(std::move(out));

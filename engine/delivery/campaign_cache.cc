@@ -89,6 +89,12 @@ void CampaignCache::loaded(const std::string& id, std::shared_ptr<const message:
                      newest->second.suppress_revision == asked.suppress_revision;
   std::shared_ptr<const CampaignContext> context =
       assemble(newer ? newest->second : asked, std::move(renderer), std::move(suppressed));
+  if (context->record.sign && context->signers.empty()) {
+    // Another engine of this queue has the key; unsigned it must not leave.
+    const Error no_key{Errc::kConfig, "no DKIM key for " + context->record.from_domain + " in this engine's configuration"};
+    pause(id, no_key.message);
+    return failed(id, no_key);
+  }
   contexts_[id] = context;
   answer(id, context);
 }

@@ -44,7 +44,7 @@ bool no_such_host(const smtp::Outcome& outcome) {
 
 bool bounces(const smtp::Outcome& outcome, const smtp::Verdict& verdict, const Attempt& attempt) {
   // DNS said twice, an attempt apart, that there is nobody to talk to.
-  if (no_such_host(outcome)) return attempt.before > 0;
+  if (no_such_host(outcome)) return attempt.before > 0 && attempt.last_code == 0;
   if (before_mail(outcome.stage) || verdict.scope == smtp::Scope::kPath) return false;
   if (verdict.bounce()) return true;
   return verdict.has(Effect::kBounceSecond) && attempt.before > 0 && outcome.reply.code != 0 &&

@@ -77,8 +77,10 @@ void PartitionOwner::come_to_rest(Held& held) {
   settle_next(held);
 }
 
+// Never for long: the site knows until when it rests; what is stored in the queue would outlive the reason, and this engine.
 int64_t PartitionOwner::ready_in(Domain& domain) const {
-  const Duration rest = domain.rest_until - loop_.now();
+  constexpr Duration kLongest = std::chrono::seconds(60);
+  const Duration rest = std::min(domain.rest_until - loop_.now(), kLongest);
   if (rest <= Duration{}) return 0;
   return std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(rest).count());
 }
@@ -150,6 +152,8 @@ void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResul
     if (p.epoch == held->epoch && (p.state == State::kOwned || p.state == State::kRecovering))
       lose(p, why);
     held->dead = true;
+    // Who took it over has it from the queue; the journal need not keep it.
+    if (fenced) delivery_.lease_closed(held->partition, held->lease, held->site_loop);
     // The work may still be out; nothing is known about it here until it is back.
     if (held->closing || held->work) let_go(*held);
     return run();

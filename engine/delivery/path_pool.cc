@@ -146,12 +146,11 @@ smtp::ClientOptions PathPool::client_options(const Host& host, TimePoint now) co
   smtp::ClientOptions options;
   const smtp::Quirks quirks = host.quirks_at(now);
   const bool required = path_->limits.tls == TlsPolicy::kRequired || site_.force_tls(now);
-  const bool never =
-      path_->limits.tls == TlsPolicy::kNever || (quirks & smtp::kNoTls) || !tools_.tls;
+  const bool never = path_->limits.tls == TlsPolicy::kNever || (quirks & smtp::kNoTls);
   options.ehlo_name = tools_.settings.hostname.empty() ? "localhost" : tools_.settings.hostname;
-  options.tls = required && tools_.tls ? smtp::TlsMode::kRequired
-                : never                ? smtp::TlsMode::kNever
-                                       : smtp::TlsMode::kOpportunistic;
+  options.tls = required ? smtp::TlsMode::kRequired
+                : never  ? smtp::TlsMode::kNever
+                         : smtp::TlsMode::kOpportunistic;
   options.pipelining = !(quirks & smtp::kNoPipelining);
   options.helo_only = quirks & smtp::kHeloOnly;
   options.rset_between = quirks & smtp::kNeedsRset;

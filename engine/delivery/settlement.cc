@@ -1,6 +1,7 @@
 #include "engine/delivery/settlement.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <map>
 #include <optional>
@@ -34,8 +35,11 @@ class RetryPacker {
   RetryPacker(std::string_view inline_content, int64_t wheel_ms)
       : inline_content_(inline_content), wheel_ms_(std::max<int64_t>(1, wheel_ms)) {}
 
+  // Long delays share coarser buckets (an eighth of the delay): jitter must not leave every recipient a chunk of its own.
   void add(const queue::Recipient& recipient, int64_t delay_ms) {
-    const int64_t bucket = (std::max<int64_t>(0, delay_ms) + wheel_ms_ - 1) / wheel_ms_;
+    const int64_t wheels = (std::max<int64_t>(0, delay_ms) + wheel_ms_ - 1) / wheel_ms_;
+    const auto coarse = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(wheels / 8, 1))));
+    const int64_t bucket = (wheels + coarse - 1) / coarse * coarse;
     auto [at, fresh] = buckets_.try_emplace(bucket);
     if (fresh && !inline_content_.empty()) at->second.set_inline_content(inline_content_);
     at->second.add(recipient);

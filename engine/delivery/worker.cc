@@ -236,13 +236,8 @@ void Worker::campaign_changed(const queue::Campaign& record, bool resumed) {
 }
 
 void Worker::on_pause_campaign(std::string_view campaign, std::string_view reason) {
-  if (!campaign.empty())
-    return owner_->campaigns().pause(std::string(campaign), std::string(reason));
-  std::vector<std::string> sending;
-  for (const auto& [id, record] : owner_->campaigns().records()) {
-    if (record.state == queue::CampaignState::kRunning) sending.push_back(id);
-  }
-  for (const auto& id : sending) owner_->campaigns().pause(id, std::string(reason));
+  if (campaign.empty()) return;  // nobody's mail was met
+  owner_->campaigns().pause(std::string(campaign), std::string(reason));
 }
 
 void Worker::housekeeping() {

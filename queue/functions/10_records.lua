@@ -51,7 +51,7 @@ local function changed(keys)
 end
 
 redis.register_function{function_name = 'volley1_changed', flags = {'allow-oom'}, callback = changed}
-redis.register_function{function_name = 'volley1_meta', callback = meta}
+redis.register_function{function_name = 'volley1_meta', flags = {'allow-oom'}, callback = meta}
 redis.register_function{function_name = 'volley1_create', callback = create}
 redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}
 redis.register_function{function_name = 'volley1_status', flags = {'allow-oom'}, callback = status}

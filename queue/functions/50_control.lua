@@ -24,7 +24,8 @@ local function apply(keys, args)
   return redis.call('EXISTS', pk)
 end
 
--- unpark(camp): parked chunks become leases of epoch 0, so that the next recovery takes them up, progress and all.
+-- unpark(camp): parked chunks become leases of epoch 0, so that the next recovery takes them up, progress and all; leases on their
+-- way there are forgiven.
 local function unpark(keys, args)
   local P, camp, count = keys[1], args[1], 0
   local all = redis.call('HGETALL', P .. 'dead')
@@ -35,6 +36,14 @@ local function unpark(keys, args)
       redis.call('HDEL', P .. 'dead', all[i])
       redis.call('HSET', P .. 'inf', all[i], pack_lease(m))
       count = count + m.count
+    end
+  end
+  local leases = redis.call('HGETALL', P .. 'inf')
+  for i = 1, #leases, 2 do
+    local m = unpack_lease(leases[i + 1])
+    if m.camp == camp and m.reclaims > 0 then
+      m.reclaims = 0
+      redis.call('HSET', P .. 'inf', leases[i], pack_lease(m))
     end
   end
   add_all(P .. 'c:' .. camp, {in_flight = count, parked = -count})
