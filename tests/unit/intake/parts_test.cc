@@ -143,6 +143,10 @@ TEST(RowCheck, KeepsTheSpellingAndFoldsTheKey) {
       "cher.example";
   EXPECT_EQ(check.check(row), "");
   EXPECT_EQ(check.address(), "ann@xn--bcher-kva.example");
+  row.email =
+      "j\xC3\xB6"
+      "rg@example.com";
+  EXPECT_EQ(check.check(row), "non-ASCII local part (SMTPUTF8 is not supported)");
   row.email = std::string_view("ann@example.com\r\nx", 18);
   EXPECT_EQ(check.check(row), "control character");
   row.problem = "3 fields";
