@@ -14,6 +14,8 @@
 
 namespace volley::intake {
 
+inline constexpr std::string_view kDuplicate = "duplicate of an earlier row";
+
 class RejectRate {
  public:
   void add(uint64_t line, std::string_view reason);

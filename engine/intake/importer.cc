@@ -36,6 +36,7 @@ class ImportRun {
 
   Status open();
   Status read_all(ImportWriter& writer, const std::atomic<bool>& stop);
+  void report(bool always);
   const ImportTotals& totals() const { return totals_; }
 
  private:
@@ -44,7 +45,6 @@ class ImportRun {
   void reject(const Row& row, std::string_view reason);
   bool hand_over(ImportWriter& writer);
   Status check_end();
-  void report(bool always);
   void count();
   bool too_many_invalid() const;
   Error rate_error() const;
@@ -99,7 +99,6 @@ Status ImportRun::read_all(ImportWriter& writer, const std::atomic<bool>& stop) 
   }
   if (Status status = check_end(); !status) return status;
   hand_over(writer);
-  report(true);
   return {};
 }
 
@@ -121,7 +120,7 @@ void ImportRun::accept(const Row& row) {
   const Hash128 key = check_.key();
   if (!seen_.insert(key)) {
     ++totals_.duplicate;
-    return reject(row, "duplicate of an earlier row");
+    return reject(row, kDuplicate);
   }
   ++totals_.accepted;
   const bool suppressed = suppressed_.size() > 0 && suppressed_.contains(key);
@@ -207,7 +206,9 @@ Result<ImportTotals> run_import(queue::Store& store, const queue::Campaign& camp
   if (Status status = run.open(); !status) return status.error();
   ImportWriter writer(store, events, std::move(packer),
                       options.stream ? kStreamInterval : Duration::zero());
-  if (Status status = run.read_all(writer, stop); !status) return status.error();
+  Status read = run.read_all(writer, stop);
+  run.report(true);
+  if (!read) return read.error();
   if (Status status = writer.finish(); !status) return status.error();
   return run.totals();
 }

@@ -1,11 +1,11 @@
 // Importer: from a list to the queue, durably, each row once, however often it is interrupted.
 //
 // Purpose    inspect() reads the whole list without touching the queue: what is fatal is found before anything is
-//            queued, and the list gets its fingerprint. run() reads it again, validates, removes duplicates (128-bit
+//            queued, and the list gets its fingerprint. run_import() reads it again, validates, removes duplicates (128-bit
 //            keyed hashes of folded addresses) and suppressed addresses, groups by domain, packs chunks, and writes a
 //            partition's open buffers and its mark in one call. A rerun reads from row 1, rebuilds counts and
 //            duplicates, and skips what lies at or below a mark.
-// Memory     40 bytes per recipient for duplicates, 64 MiB of packing buffers. Recipient number = row number.
+// Memory     40 bytes per recipient for duplicates (inspect() too), 64 MiB of packing buffers. Recipient number = row number.
 // Thread     run_import() reads on the calling thread and packs and writes on another (import_writer.h), which has
 //            the Store to itself until run_import() returns.
 // Stop       What is not yet written is dropped; a rerun reads it again.
@@ -43,17 +43,20 @@ struct ListFacts {
   std::string fingerprint;               // SHA-256 of the file's bytes, hex
   std::vector<std::string> columns;
   uint64_t rows = 0, invalid = 0;        // 0 when only fingerprinted (stream)
+  uint64_t duplicate = 0, suppressed = 0;  // as run_import() would count them: suppressed ones are accepted
   uint64_t domains = 0;
-  std::vector<std::string> first_values; // of the first valid row, in columns order
+  std::vector<std::string> first_values; // of the first row to send to, in columns order
   std::string first_email;
 };
 
-// `visit` sees every valid row (dry run: render it); an error from it counts as an invalid row and goes to the
-// rejects file.
+// `visit` sees every row that would be sent to: valid, not a duplicate, not suppressed (dry run: render it); an error
+// from it counts as an invalid row and goes to the rejects file.
 using RowVisitor =
     std::function<Status(uint64_t number, std::string_view email, std::span<const std::string_view> values)>;
+// `dedupe_key` is the one that `suppressed` was loaded with; without it, a random one finds the duplicates.
 Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop, const RowVisitor& visit = nullptr,
-                          const std::string& rejects_path = {});
+                          const std::string& rejects_path = {}, const SuppressionList* suppressed = nullptr,
+                          std::string_view dedupe_key = {});
 // Fingerprint, columns and first row only: for --stream.
 Result<ListFacts> fingerprint_list(const ListOptions& options);
 
@@ -65,7 +68,8 @@ struct ImportOptions {
   ListOptions list;
   std::string rejects_path;              // line,reason,row as CSV; rewritten by each run
   bool stream = false;                   // flush every 200 ms, check max_invalid as it goes
-  std::function<void(const ImportTotals&, double fraction)> progress;   // about 10 times a second
+  // About 10 times a second, and with the final totals before run_import() returns, also with an error.
+  std::function<void(const ImportTotals&, double fraction)> progress;
   std::function<void()> on_flush;        // something was queued: wake the engine. Called on the writing thread.
   metrics::Shard* metrics = nullptr;     // of the calling thread
   size_t buffer_bytes = size_t{40} << 20;   // of rows waiting to be packed; what they are packed into comes on top

@@ -58,13 +58,69 @@ void keep_first(const Row& row, ListFacts& facts) {
   facts.first_values.assign(row.values.begin(), row.values.end());
 }
 
-// Key for counting domains: never leaves the process.
+// For hashes that never leave the process.
 std::string random_key() { return std::to_string(Random::seed_from_system()); }
+
+// What run_import() would make of each row, in the same order of questions.
+class Inspection {
+ public:
+  Inspection(const RowVisitor& visit, const SuppressionList* suppressed,
+             std::string_view dedupe_key)
+      : visit_(visit),
+        suppressed_(suppressed && suppressed->size() > 0 ? suppressed : nullptr),
+        check_(dedupe_key.empty() ? random_key() : std::string(dedupe_key)),
+        domain_hash_(random_key()) {}
+
+  // Why the row goes to the rejects file; empty: it does not. Lives until the next call.
+  std::string_view judge(const Row& row);
+
+  ListFacts facts;
+  RejectRate rate;
+  DedupeSet domains;
+
+ private:
+  std::string_view refuse(const Row& row, std::string_view reason);
+
+  const RowVisitor& visit_;
+  const SuppressionList* const suppressed_;
+  RowCheck check_;
+  const KeyedHash domain_hash_;
+  DedupeSet seen_;
+  Status visited_;
+  bool has_first_ = false;
+};
+
+std::string_view Inspection::refuse(const Row& row, std::string_view reason) {
+  rate.add(row.line, reason);
+  return reason;
+}
+
+std::string_view Inspection::judge(const Row& row) {
+  if (std::string_view reason = check_.check(row); !reason.empty()) return refuse(row, reason);
+  const Hash128 key = check_.key();
+  if (!seen_.insert(key)) {
+    ++facts.duplicate;
+    return kDuplicate;
+  }
+  if (suppressed_ && suppressed_->contains(key)) {
+    ++facts.suppressed;
+    domains.insert(domain_hash_(check_.domain()));
+    return {};
+  }
+  if (visit_) {
+    visited_ = visit_(row.number, check_.address(), row.values);
+    if (!visited_) return refuse(row, visited_.error().message);
+  }
+  domains.insert(domain_hash_(check_.domain()));
+  if (!std::exchange(has_first_, true)) keep_first(row, facts);
+  return {};
+}
 
 }  // namespace
 
 Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop,
-                          const RowVisitor& visit, const std::string& rejects_path) {
+                          const RowVisitor& visit, const std::string& rejects_path,
+                          const SuppressionList* suppressed, std::string_view dedupe_key) {
   Result<std::unique_ptr<ListReader>> opened = ListReader::open(options.path, options.encoding);
   if (!opened) return opened.error();
   ListReader& reader = **opened;
@@ -72,13 +128,10 @@ Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& s
     return status.error();
   RejectsWriter rejects;
   if (Status status = rejects.open(rejects_path); !status) return status.error();
-  ListFacts facts;
+  Inspection inspection(visit, suppressed, dedupe_key);
+  ListFacts& facts = inspection.facts;
+  const RejectRate& rate = inspection.rate;
   facts.columns = reader.columns();
-  RejectRate rate;
-  RowCheck check(random_key());
-  const KeyedHash domain_hash(random_key());
-  DedupeSet domains;
-  bool has_first = false;
   Row row;
   for (;;) {
     if (row.number % 1024 == 0 && stop.load(std::memory_order_relaxed)) return stopped_error();
@@ -86,28 +139,17 @@ Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& s
     if (!more.ok()) return more.error();
     if (!*more) break;
     facts.rows = row.number;
-    std::string_view reason = check.check(row);
-    Status visited;
-    if (reason.empty() && visit) {
-      visited = visit(row.number, check.address(), row.values);
-      if (!visited) reason = visited.error().message;
-    }
-    if (!reason.empty()) {
-      rate.add(row.line, reason);
-      rejects.add(row.line, reason, row.raw);
-      continue;
-    }
-    domains.insert(domain_hash(check.domain()));
-    if (!std::exchange(has_first, true)) keep_first(row, facts);
+    const std::string_view reason = inspection.judge(row);
+    if (!reason.empty()) rejects.add(row.line, reason, row.raw);
   }
   if (Status status = rejects.finish(); !status) return status.error();
   facts.invalid = rate.invalid();
-  facts.domains = domains.size();
+  facts.domains = inspection.domains.size();
   facts.fingerprint = reader.fingerprint();
   if (rate.exceeded(facts.rows, options.max_invalid)) {
     return rate.error(options.path, facts.rows, options.max_invalid, rejects_path);
   }
-  return facts;
+  return std::move(facts);
 }
 
 Result<ListFacts> fingerprint_list(const ListOptions& options) {

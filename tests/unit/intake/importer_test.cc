@@ -329,6 +329,98 @@ TEST_F(ImporterTest, InspectShowsEveryValidRowAndCountsWhatTheVisitorRefuses) {
   EXPECT_EQ(inspect(options_.list, stop_).error().code, Errc::kTempFail);
 }
 
+TEST_F(ImporterTest, InspectCountsLikeTheImport) {
+  use_made_list(3000);
+  const auto facts = inspect(options_.list, stop_, nullptr, options_.rejects_path, &suppressed_,
+                             store_->dedupe_key());
+  ASSERT_TRUE(facts.ok()) << facts.error().message;
+  const std::string rejects = TempDir::read(options_.rejects_path);
+  create("c1");
+  const auto totals = run();
+  ASSERT_TRUE(totals.ok()) << totals.error().message;
+  EXPECT_EQ(facts->rows, totals->read);
+  EXPECT_EQ(facts->invalid, totals->invalid);
+  EXPECT_EQ(facts->duplicate, totals->duplicate);
+  EXPECT_EQ(facts->suppressed, totals->suppressed);
+  EXPECT_GT(facts->duplicate, 0U);
+  EXPECT_GT(facts->suppressed, 0U);
+  EXPECT_EQ(rejects, TempDir::read(options_.rejects_path));
+  const auto keyless = inspect(options_.list, stop_);
+  ASSERT_TRUE(keyless.ok());
+  EXPECT_EQ(keyless->duplicate, totals->duplicate);
+  EXPECT_EQ(keyless->suppressed, 0U);
+}
+
+TEST_F(ImporterTest, InspectShowsNobodyWhoGetsNothing) {
+  use_list("email\nbob@example.com\nann@example.com\nANN@example.com\n");
+  auto loaded = SuppressionList::load({directory_.write("optouts.txt", "bob@example.com\n")},
+                                      store_->dedupe_key());
+  ASSERT_TRUE(loaded.ok());
+  std::string seen;
+  const auto facts = inspect(
+      options_.list, stop_,
+      [&](uint64_t, std::string_view email, auto) -> Status {
+        seen += std::string(email) + ";";
+        return {};
+      },
+      {}, &*loaded, store_->dedupe_key());
+  ASSERT_TRUE(facts.ok()) << facts.error().message;
+  EXPECT_EQ(seen, "ann@example.com;");
+  EXPECT_EQ(facts->first_email, "ann@example.com");
+  EXPECT_EQ(facts->domains, 1U);
+}
+
+TEST_F(ImporterTest, ALocalPartBeyondAsciiIsAnInvalidRow) {
+  use_list("email\na@example.com\nj\xC3\xB6rg@example.com\nb@example.net\n");
+  options_.list.max_invalid = 1;
+  create("c1");
+  const auto facts = inspect(options_.list, stop_);
+  ASSERT_TRUE(facts.ok());
+  EXPECT_EQ(facts->invalid, 1U);
+  const auto totals = run();
+  ASSERT_TRUE(totals.ok()) << totals.error().message;
+  EXPECT_EQ(totals->accepted, 2U);
+  EXPECT_EQ(totals->invalid, 1U);
+  EXPECT_NE(TempDir::read(options_.rejects_path)
+                .find("\n3,non-ASCII local part (SMTPUTF8 is not supported),"),
+            std::string::npos);
+}
+
+// Whatever ends the import, what was read until then is told.
+TEST_F(ImporterTest, AnErrorStillReportsTheTotals) {
+  ImportTotals told;
+  options_.progress = [&](const ImportTotals& totals, double) { told = totals; };
+  std::string text = "email,n\n";
+  for (int i = 0; i < 1500; ++i) {
+    text += i % 3 == 0 ? "nobody,1\n" : "u" + std::to_string(i) + "@example.com,1\n";
+  }
+  use_list(text);
+  options_.list.max_invalid = 1;
+  create("rate");
+  options_.list.max_invalid = 0.05;
+  options_.stream = true;
+  ASSERT_FALSE(run().ok());
+  EXPECT_GE(told.read, 1000U);
+  EXPECT_EQ(told.invalid, (told.read + 2) / 3);
+  EXPECT_EQ(told.read, told.accepted + told.invalid);
+
+  options_.stream = false;
+  options_.list.max_invalid = 1;
+  told.read = 99;
+  use_list(text);
+  create("stopped");
+  stop_ = true;
+  ASSERT_FALSE(run().ok());
+  stop_ = false;
+  EXPECT_EQ(told.read, 0U);
+
+  use_list("email,n\na@example.com,1\nnobody,1\nb@example.com,\"2\n", "quote.csv");
+  ASSERT_FALSE(run().ok());
+  EXPECT_EQ(told.read, 2U);
+  EXPECT_EQ(told.accepted, 1U);
+  EXPECT_EQ(told.invalid, 1U);
+}
+
 TEST_F(ImporterTest, StreamModeQueuesNothingBeforeTheRateIsKnown) {
   std::string text = "email\n";
   for (int i = 0; i < 999; ++i)
