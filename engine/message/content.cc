@@ -169,4 +169,6 @@ Result<Content> Content::from_bytes(std::string_view bytes) {
 
 std::string Content::fingerprint() const { return to_hex(Sha256::of(encode(*this, false))); }
 
+uint64_t Content::revision() const { return xxh64(encode(*this, false)); }
+
 }  // namespace volley::message

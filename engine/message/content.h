@@ -9,6 +9,7 @@
 // (campaign_content.h).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,8 @@ struct Content {
   static Result<Content> from_bytes(std::string_view bytes);
   // SHA-256 in hex of all but the sources' names: moving the files changes nothing.
   std::string fingerprint() const;
+  // A fast hash of the same, stable for life: what makes two contents' Message-IDs differ.
+  uint64_t revision() const;
   bool operator==(const Content&) const = default;
 };
 

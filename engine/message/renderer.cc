@@ -42,7 +42,7 @@ bool has_scheme(std::string_view uri, std::string_view scheme) {
 
 struct Renderer::Impl {
   std::string tag;
-  uint64_t print = 0;  // hash of the whole content: what makes two campaigns of one name differ
+  uint64_t revision = 0;
   Sender sender;
   RowTemplate to, subject;
   std::optional<RowTemplate> reply_to, return_path;
@@ -52,7 +52,7 @@ struct Renderer::Impl {
 
   Status compile_lines(const Content& content, const ContentCompiler& compiler);
   Status compile_body(const Content& content, const ContentCompiler& compiler);
-  uint64_t seed(uint64_t number, WallTime date) const;
+  uint64_t seed(uint64_t number) const;
   Status append_reply_to(Values values, std::string& out) const;
   void append_user_headers(Values values, std::string& out) const;
   Status append_unsubscribe(Values values, std::string& out) const;
@@ -111,9 +111,10 @@ Status Renderer::Impl::compile_body(const Content& content, const ContentCompile
   return {};
 }
 
-uint64_t Renderer::Impl::seed(uint64_t number, WallTime date) const {
-  const uint64_t parts[2] = {number, static_cast<uint64_t>(to_ms(date))};
-  return xxh64(std::string_view(reinterpret_cast<const char*>(parts), sizeof parts), print);
+// Of the content, with the campaign's or single message's id in it, and the number; not of the date, so that a
+// preview shows what will be sent.
+uint64_t Renderer::Impl::seed(uint64_t number) const {
+  return xxh64(std::string_view(reinterpret_cast<const char*>(&number), sizeof number), revision);
 }
 
 Status Renderer::Impl::append_reply_to(Values values, std::string& out) const {
@@ -170,7 +171,7 @@ Result<std::unique_ptr<Renderer>> Renderer::compile(const Content& content,
   if (Status status = impl->compile_lines(content, compiler); !status.ok()) return status.error();
   if (Status status = impl->compile_body(content, compiler); !status.ok()) return status.error();
   impl->tag = tag_of(content.id);
-  impl->print = xxh64(content.to_bytes());
+  impl->revision = content.revision();
   auto renderer = std::unique_ptr<Renderer>(new Renderer(std::move(impl)));
   // What no row can change is tried now, so that a campaign does not fail recipient by recipient.
   std::string probe;
@@ -208,7 +209,7 @@ Status Renderer::render(const RecipientView& recipient, const Stamp& stamp,
   me.append_user_headers(recipient.values, out);
   if (Status status = me.append_unsubscribe(recipient.values, out); !status.ok()) return status;
   out += "MIME-Version: 1.0\r\n";
-  return me.body->append(recipient.values, me.seed(recipient.number, stamp.date), out);
+  return me.body->append(recipient.values, me.seed(recipient.number), out);
 }
 
 Status Renderer::return_path(const RecipientView& recipient, std::string& out) const {
@@ -225,8 +226,8 @@ Status Renderer::return_path(const RecipientView& recipient, std::string& out) c
 }
 
 std::string Renderer::message_id(uint64_t number, const Stamp& stamp) const {
-  // The revision: the same campaign, changed or sent again under the same name, has other ids.
-  const auto revision = static_cast<uint32_t>(impl_->seed(0, stamp.date));
+  // The revision: what is changed and sent again under the same name has other ids.
+  const auto revision = static_cast<uint32_t>(impl_->seed(number));
   return fmt::format("{}.{}.{:08x}@{}", impl_->tag, number, revision,
                      stamp.host.empty() ? std::string_view(from_domain()) : stamp.host);
 }

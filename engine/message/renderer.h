@@ -1,20 +1,16 @@
 // Renderer: Content compiled for a list's columns; from a recipient to an RFC 5322 message.
 //
-// Purpose    render() writes the whole message, CRLF line ends, header then body, unsigned and not
-// dot-stuffed. Only the
-//            MIME parts that exist; bodies as 7bit, quoted-printable or base64, never 8bit; no line
-//            over 998 octets; no lone CR or LF whatever the data. What comes from a row can never
-//            become a header or a MIME part.
-// Stability  Same content, columns, recipient and stamp: same bytes, on every machine, for life. A
-// retry therefore has
-//            the same Message-ID and the same signature input.
-// Ownership  Keeps what it needs; the Content may go. `out` is replaced, its capacity reused: keep
-// one per worker. Thread     Const after compile(); any number of threads may render. Errors
-// compile: kData naming file, line and column (bad template, a variable that is no column, with the
-// columns
-//            there are). render: kData about this recipient only (NUL in a value, a From name or
-//            Reply-To that does not parse, an address beyond ASCII); the message cannot be sent to
-//            this recipient, others are fine.
+// Purpose    render() writes the whole message, CRLF line ends, header then body, unsigned and not dot-stuffed. Only
+//            the MIME parts that exist; bodies as 7bit, quoted-printable or base64, never 8bit; no line over 998
+//            octets; no lone CR or LF whatever the data. What comes from a row can never become a header or a MIME
+//            part.
+// Stability  Same content, columns, recipient and stamp: same bytes, on every machine, for life. A retry therefore
+//            has the same Message-ID and the same signature input. The stamp's date changes the Date field only.
+// Ownership  Keeps what it needs; the Content may go. `out` is replaced, its capacity reused: keep one per worker.
+// Thread     Const after compile(); any number of threads may render.
+// Errors     compile: kData naming file, line and column (bad template, a variable that is no column, with the columns
+//            there are). render: kData about this recipient only (NUL in a value, a From name or Reply-To that does
+//            not parse, an address beyond ASCII); the message cannot be sent to this recipient, others are fine.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +32,7 @@ struct RecipientView {
   std::span<const std::string_view> values;  // one per column; fewer: the rest are empty
 };
 
-// The same for every attempt at a recipient: take it from the campaign's record, never from the
-// clock at send time.
+// The same for every attempt at a recipient: take it from the campaign's record, never from the clock at send time.
 struct Stamp {
   WallTime date{};        // when the campaign was created (or the single message accepted)
   std::string_view host;  // right side of Message-ID; empty: the From domain

@@ -69,9 +69,52 @@ TEST(Renderer, SameBytesEveryTime) {
   EXPECT_EQ(*render(c), *render(c));
   const auto renderer = compile(c);
   EXPECT_NE(renderer->message_id(1, kStamp), renderer->message_id(2, kStamp));
+}
+
+// Who looks at a message before it is sent sees what will be sent, but for the Date.
+TEST(Renderer, TheDateChangesOnlyTheDate) {
+  Content c = basic();
+  c.html = PartText{"news.html", "<p>{{first_name}}</p>"};
   Stamp later = kStamp;
   later.date += std::chrono::seconds(1);
-  EXPECT_NE(renderer->message_id(1, kStamp), renderer->message_id(1, later));
+  const auto renderer = compile(c);
+  const std::array<std::string_view, 3> values = {"ann@example.org", "Ann", "t0k"};
+  std::string first, second;
+  ASSERT_TRUE(renderer->render({17, "ann@example.org", values}, kStamp, first).ok());
+  ASSERT_TRUE(renderer->render({17, "ann@example.org", values}, later, second).ok());
+  EXPECT_NE(first, second);
+  EXPECT_EQ(first.substr(first.find("\r\n")), second.substr(second.find("\r\n")));
+}
+
+TEST(Renderer, MessageIdsAndBoundariesDependOnContentAndNumber) {
+  const auto suffix = [](const Content& content, uint64_t number) {
+    const std::string id = compile(content)->message_id(number, kStamp);
+    return id.substr(id.rfind('.', id.find('@')));
+  };
+  const auto boundary = [](const Content& content, uint64_t number) {
+    std::string out;
+    EXPECT_TRUE(compile(content)->render({number, "ann@example.org", {}}, kStamp, out).ok());
+    const size_t at = out.find("boundary=");
+    return out.substr(at, out.find("\r\n", at) - at);
+  };
+  Content c = basic();
+  c.html = PartText{"news.html", "<p>{{first_name}}</p>"};
+  EXPECT_NE(suffix(c, 1), suffix(c, 2));
+  EXPECT_NE(boundary(c, 1), boundary(c, 2));
+  Content moved = c;
+  moved.source = "elsewhere/november.toml";
+  moved.html->source = "elsewhere/news.html";
+  EXPECT_EQ(suffix(c, 1), suffix(moved, 1));
+  EXPECT_EQ(boundary(c, 1), boundary(moved, 1));
+  Content changed = c;
+  changed.subject += "!";
+  EXPECT_NE(suffix(c, 1), suffix(changed, 1));
+  EXPECT_NE(boundary(c, 1), boundary(changed, 1));
+  // Identities that a Message-ID writes alike, and single messages, which all have number 0.
+  Content other = c;
+  other.id = "november.news";
+  EXPECT_NE(compile(c)->message_id(1, kStamp), compile(other)->message_id(1, kStamp));
+  EXPECT_NE(boundary(c, 0), boundary(other, 0));
 }
 
 TEST(Renderer, OnlyThePartsThatExist) {
