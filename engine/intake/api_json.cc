@@ -1,10 +1,13 @@
 #include "engine/intake/api_json.h"
 
+#include <fmt/chrono.h>
+
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
 #include "base/log.h"
+#include "base/time.h"
 
 namespace volley::intake {
 namespace {
@@ -57,6 +60,13 @@ Result<Json> parse_strictly(std::string_view body) {
   if (!strict.problem().empty()) return no_json(strict.problem());
   if (!json.is_object()) return no_json("something else");
   return json;
+}
+
+// RFC 3339, as the event log writes it: "2025-11-03T09:14:07.031Z".
+std::string utc_text(int64_t ms) {
+  const WallTime time = from_ms(ms);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), (time - seconds).count());
 }
 
 Status read_headers(const Json& value, message::SingleMessage& out) {
@@ -118,7 +128,7 @@ std::string status_json(std::string_view id, const queue::SingleStatus& status) 
   Json json{{"id", id}, {"state", status.state}, {"attempts", status.attempts}};
   if (status.code != 0) json["code"] = status.code;
   if (!status.text.empty()) json["text"] = sanitize(status.text);
-  json["at_ms"] = status.at_ms;
+  json["time"] = utc_text(status.at_ms);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <thread>
 
 #include "engine/message/content.h"
@@ -107,6 +108,9 @@ TEST_F(ApiTest, QueuesAMessageAndTellsItsStatus) {
   EXPECT_EQ(json["id"], id);
   EXPECT_EQ(json["state"], "queued");
   EXPECT_EQ(json["attempts"], 0);
+  EXPECT_TRUE(std::regex_match(json["time"].get<std::string>(),
+                               std::regex(R"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ)")))
+      << json["time"];
   EXPECT_EQ(client_->Get("/v1/messages/" + id + "x")->status, 404);
   EXPECT_EQ(client_->Get("/v1/messages/nonsense")->status, 404);
   EXPECT_EQ(registry_.total(metrics::Metric::kMessagesAccepted), 1U);
