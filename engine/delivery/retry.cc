@@ -5,7 +5,7 @@
 namespace volley::delivery {
 namespace {
 
-constexpr int64_t kDoubt = 30 * 60 * 1000;
+constexpr int64_t kDoubt = 30LL * 60 * 1000;
 constexpr int64_t kDoubtFactor = 6;
 constexpr Duration kFirstBackoff = std::chrono::seconds(1);
 constexpr Duration kLongestBackoff = std::chrono::seconds(60);
