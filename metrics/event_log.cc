@@ -139,6 +139,7 @@ struct EventLog::Impl {
   std::string incoming;
   uint64_t appended = 0;
   uint64_t failures = 0;  // of writing
+  std::string problem;    // of the last attempt to write, while events wait
   bool retry_now = false, stopping = false;
 
   std::atomic<uint64_t> written{0};
@@ -171,9 +172,13 @@ bool EventLog::Impl::write_all(std::string_view bytes) {
   while (!bytes.empty()) {
     Result<size_t> n = file.write_some(bytes, at_line_start);
     if (!n || *n == 0) {
-      std::string problem = n ? "the event log takes no bytes" : n.error().message;
+      const std::string failure = n ? "the event log takes no bytes" : n.error().message;
+      {
+        std::lock_guard lock(mutex);
+        problem = failure;
+      }
       if (!std::exchange(complained, true)) {
-        log_error(problem + "; events wait in memory, trying again every second");
+        log_error(failure + "; events wait in memory, trying again every second");
       }
       if (!wait_for_retry()) return false;
       continue;
@@ -184,6 +189,7 @@ bool EventLog::Impl::write_all(std::string_view bytes) {
     auto lines = static_cast<uint64_t>(std::count(done.begin(), done.end(), '\n'));
     std::lock_guard lock(mutex);
     written.store(written.load(std::memory_order_relaxed) + lines, std::memory_order_release);
+    problem.clear();
     progress.notify_all();
   }
   if (complained) log_info("the event log is being written again");
@@ -229,6 +235,11 @@ uint64_t EventLog::append(const Event& event) {
 }
 
 uint64_t EventLog::written() const { return impl_->written.load(std::memory_order_acquire); }
+
+std::string EventLog::trouble() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->problem;
+}
 
 void EventLog::flush() {
   std::unique_lock lock(impl_->mutex);

@@ -1,8 +1,9 @@
 // The delivery event log: one JSON line per thing that happened to a recipient.
 //
 // Purpose    time, event, id, campaign, lane, recipient, site, host, source, code, enhanced, text,
-//            attempt; every line has every key. An event has a stable id, so that replays after a
-//            crash can be recognised: perhaps twice, never missing.
+//            attempt; every line has every key. `id` names the message through all its attempts: a
+//            single message's is the one the API answered. A replay after a crash may write a line
+//            again, never lose one: (id, attempt, event) is the same then, and differs otherwise.
 // Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes (give or
 //            take a line), `keep` old files: path.1 is the youngest.
 // Thread     append() from any thread; never blocks on the disk. written() tells up to which
@@ -28,7 +29,7 @@ std::string_view to_string(EventKind kind);
 struct Event {
   WallTime time;
   EventKind kind = EventKind::kDelivered;
-  std::string id;  // "<campaign>.<number>.<attempt>"
+  std::string id;  // "<campaign>.<number>", or a single message's own
   std::string campaign;
   std::string_view lane = "bulk";
   std::string recipient;
@@ -52,6 +53,8 @@ class EventLog {
   uint64_t written() const;             // all events up to this sequence are in the file
   // Blocks until all appended so far is written, or the disk refuses (once more) to take it.
   void flush();
+  // Why events are waiting now (a full disk); empty: nothing is wrong.
+  std::string trouble() const;
 
  private:
   struct Impl;

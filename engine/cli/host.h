@@ -36,6 +36,7 @@ class RunningEngine {
   virtual ~RunningEngine() = default;
   virtual void wake() = 0;
   virtual bool drain(Duration limit) = 0;
+  virtual std::string trouble() const = 0;   // why nothing can be sent now (a full disk); empty: nothing
   virtual std::string status_json() const = 0;
 };
 

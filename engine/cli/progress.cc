@@ -81,7 +81,9 @@ void Progress::clear() {
   drawn_ = false;
 }
 
-void Progress::last(TimePoint) {
+void Progress::last(ProgressState state, TimePoint now) {
+  last_plain_ = {};
+  show(std::move(state), now);
   if (drawn_) std::fprintf(stderr, "\n");
   drawn_ = false;
 }

@@ -28,7 +28,7 @@ class Progress {
   Progress();
   void show(ProgressState state, TimePoint now);
   void clear();              // before anything else is printed
-  void last(TimePoint now);  // leaves the final state standing
+  void last(ProgressState state, TimePoint now);  // the final numbers, left standing
 
  private:
   struct Sample {

@@ -81,9 +81,12 @@ Result<queue::Counts> wait_for_answer(queue::Store& store, const std::string& id
   return counts;
 }
 
-// The log's last line says what the receiver answered.
-void print_events(const std::string& path) {
-  if (auto text = read_file(path)) std::fprintf(stderr, "%s", text->c_str());
+// The log's last line: what the receiver answered.
+std::string last_event(const std::string& path) {
+  auto text = read_file(path);
+  if (!text || text->empty()) return "no answer within two minutes";
+  text->pop_back();
+  return text->substr(text->rfind('\n') + 1);
 }
 
 int deliver(const SendPlan& plan, const SendOptions& options, Settings settings, Host& host, const Address& to,
@@ -108,14 +111,15 @@ int deliver(const SendPlan& plan, const SendOptions& options, Settings settings,
   (*engine)->drain(std::chrono::seconds(5));
   engine->reset();
   (*events)->flush();
-  print_events(events_path);
   if (!counts) return report(counts.error());
+  const std::string event = last_event(events_path);
+  if (options.json) std::printf("%s\n", event.c_str());
   if (counts->delivered == 1) {
-    std::printf("proof of row %llu delivered to %s\n", static_cast<unsigned long long>(row.number), to.str().c_str());
+    if (!options.json) std::printf("proof of row %llu delivered to %s\n", static_cast<unsigned long long>(row.number), to.str().c_str());
     return kExitFinished;
   }
   return report({counts->bounced > 0 ? Errc::kData : Errc::kTempFail,
-                 "the proof was not delivered; the event above has the receiver's answer"});
+                 "the proof was not delivered: " + event});
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ void add_render(Command& root, Context& context) {
   add_common(command, options->common, false);
   command.argument("campaign", options->campaign_file, "campaign file", "CAMPAIGN.toml");
   command.text("--recipients", options->recipients, "the list, instead of the campaign's", "FILE");
-  command.number("--row", options->proof_row, "which row of the list (default 1)");
+  command.number("--row", options->proof_row, "which row of the list (default 1)", 1);
   command.action([options, &context] { context.exit_code = render(*options, context.host); });
 }
 

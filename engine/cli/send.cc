@@ -58,12 +58,26 @@ int finish(SendRun& run, const Status& status, bool json) {
   return summary->finished() ? kExitFinished : kExitTempFail;
 }
 
+// Nothing was queued; a script still gets its line.
+int refused(const Options& options, const Error& error) {
+  const int code = report(error);
+  if (options.json && (error.code == Errc::kData || error.code == Errc::kTempFail)) {
+    Summary nothing;
+    nothing.campaign.state = queue::CampaignState::kCancelled;
+    nothing.campaign.reason = error.message;
+    nothing.campaign.rejects_path = options.rejects;
+    std::printf("%s\n", nothing.json().c_str());
+  }
+  return code;
+}
+
 int send(Options& options, Host& host) {
   watch_interrupts();
+  options.json = options.common.json;
   auto settings = settings_for(options.common);
   if (!settings) return report(settings.error());
   auto plan = make_plan(options, *settings, host, interrupt_flag());
-  if (!plan) return report(plan.error());
+  if (!plan) return refused(options, plan.error());
   if (options.dry_run) return print_dry_run(*plan);
   if (!options.proof.empty()) return send_proof(*plan, options, *settings, host);
 
@@ -88,7 +102,7 @@ void add_send(Command& root, Context& context) {
   command.argument("campaign", options->campaign_file, "campaign file", "CAMPAIGN.toml");
   command.text("--recipients", options->recipients, "the list, instead of the campaign's", "FILE");
   command.texts("--route", options->routes, "deliver a domain ('*': all) there, without MX", "DOMAIN=HOST:PORT");
-  command.number("--connections", options->connections, "at most N connections per site");
+  command.number("--connections", options->connections, "at most N connections per site", 1);
   command.flag("--stream", options->stream, "start sending while the list is still being imported");
   command.flag("--yes", options->yes, "do not ask");
   command.text("--http", options->http, "serve /metrics there while sending", "HOST:PORT");
@@ -97,7 +111,7 @@ void add_send(Command& root, Context& context) {
   command.flag("--dry-run", options->dry_run, "read and render every row, queue nothing");
   command.flag("--hold", options->hold, "import only; `volley campaign resume` or the same command without --hold sends");
   command.text("--proof", options->proof, "send one real message of this campaign there, counted nowhere", "ADDRESS");
-  command.number("--row", options->proof_row, "which row of the list --proof renders");
+  command.number("--row", options->proof_row, "which row of the list --proof renders", 1);
   command.action([options, &context] { context.exit_code = send(*options, context.host); });
 }
 

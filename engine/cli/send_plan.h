@@ -29,6 +29,7 @@ struct SendOptions {
   bool stream = false, yes = false, dry_run = false, hold = false;
   std::string http, events, rejects, proof;
   uint64_t proof_row = 1;
+  bool json = false;
 };
 
 struct SendPlan {

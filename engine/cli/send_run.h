@@ -34,14 +34,18 @@ class SendRun {
   Result<Summary> summary();         // from the queue, now
 
  private:
-  Status create_or_resume();
+  Status open_events();
   Status load_suppressions();
+  Status create_or_resume();
+  Status check_unchanged(const queue::Campaign& old);
+  Status store_suppressions();
   Status start_http();
   Status start_engine();
-  void import_list();                // on the importer's thread
+  void import_list(const queue::Campaign& campaign);  // on the importer's thread
   Status import_result();
+  Status disk_trouble();             // a journal or event log that cannot be written, for a while
   Status follow();
-  Status wind_up();                  // drain; pause the campaign when it is to go on later
+  Status wind_up(const Status& followed);  // drain; pause the campaign when it is to go on later
   ProgressState progress_state(const queue::Counts& counts);
 
   const SendPlan& plan_;
@@ -59,6 +63,7 @@ class SendRun {
   intake::SuppressionList suppressed_;
   std::unique_ptr<RunningEngine> engine_;
   Progress progress_;
+  TimePoint trouble_since_{};
 
   // importer's thread
   std::thread importer_;

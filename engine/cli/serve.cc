@@ -89,6 +89,9 @@ int serve(const Options& options, Host& host) {
   const bool drained = (*engine)->drain(kDrainLimit);
   engine->reset();
   (*events)->flush();
+  if (const std::string trouble = (*events)->trouble(); !trouble.empty()) {
+    return report({Errc::kIo, trouble + "; the last events are not in it"});
+  }
   return drained ? kExitFinished : kExitTempFail;
 }
 
@@ -99,7 +102,7 @@ void add_serve(Command& root, Context& context) {
   Command command = root.subcommand("serve", "run the engine as a service");
   add_common(command, options->common, false);
   command.texts("--route", options->routes, "deliver a domain ('*': all) there, without MX", "DOMAIN=HOST:PORT");
-  command.number("--connections", options->connections, "at most N connections per site");
+  command.number("--connections", options->connections, "at most N connections per site", 1);
   command.text("--http", options->http, "listen there instead of [http] listen", "HOST:PORT");
   command.text("--events", options->events, "delivery event log", "FILE");
   command.action([options, &context] { context.exit_code = serve(*options, context.host); });

@@ -61,8 +61,11 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
     auto lock = FileLock::acquire(place->data_ + "/engine.lock");
     if (lock) {
       place->lock_ = std::move(*lock);
-    } else if (access == Access::kEngine || lock.error().code != Errc::kUnavailable) {
+    } else if (lock.error().code != Errc::kUnavailable) {
       return lock.error();
+    } else if (access == Access::kEngine) {
+      return Error{Errc::kUnavailable, lock.error().message +
+                                           ": another volley works in this data directory: stop it, or name another with --data"};
     } else {
       auto url = neighbours_url(place->data_, lock.error());
       if (!url) return url.error();
@@ -87,6 +90,7 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
   auto store = place->another_store();
   if (!store) return store.error();
   place->store_ = std::move(*store);
+  for (const std::string& warning : place->store_->warnings()) log_warn(warning);
   return place;
 }
 

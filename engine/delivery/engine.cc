@@ -9,6 +9,8 @@
 namespace volley::delivery {
 namespace {
 
+constexpr Duration kDrainLook = std::chrono::milliseconds(200);
+
 void report(const Replay& replay) {
   for (const auto& path : replay.foreign) {
     log_warn(
@@ -94,14 +96,17 @@ bool Engine::drain(Duration limit) {
   for (auto& worker : impl_->workers) worker->drain();
   {
     std::unique_lock lock(shared.mutex);
-    const bool done = shared.changed.wait_for(
-        lock, limit, [&] { return shared.drained == impl_->workers.size(); });
-    if (!done) return false;
+    // A loop that cannot write its journal does not get done by waiting.
+    const TimePoint deadline = monotonic_now() + limit;
+    while (!shared.changed.wait_for(lock, kDrainLook, [&] { return shared.drained == impl_->workers.size(); })) {
+      if (monotonic_now() >= deadline || !shared.board.journal_trouble().empty()) return false;
+    }
   }
   impl_->stop();
   return true;
 }
 
+std::string Engine::trouble() const { return impl_->shared.board.journal_trouble(); }
 std::string Engine::status_json() const { return impl_->shared.board.json(); }
 
 }  // namespace volley::delivery

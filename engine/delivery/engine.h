@@ -3,7 +3,7 @@
 // Purpose    Starts the threads, shares partitions out among them, replays the journal, delivers until told to
 //            drain.
 // Ownership  Owns its threads and everything in them; Registry, EventLog and key ring outlive it.
-// Thread     Created, drained and destroyed by one thread; wake(), status_json() from any.
+// Thread     Created, drained and destroyed by one thread; wake(), status_json(), trouble() from any.
 // Errors     start: kUnavailable (queue), kIo (journal), kConfig. Afterwards trouble is logged, shown in status,
 //            and mended by waiting: a lost queue, a full disk.
 #pragma once
@@ -32,9 +32,14 @@ class Engine {
   ~Engine();                        // drains for at most a second if nobody did
 
   void wake();                      // something was queued: do not wait for the next poll
-  // Start nothing new, finish what is in flight, settle, release the leases. False: not done within the limit.
+  // Start nothing new, finish what is in flight, settle, release the leases. False: not done within the limit, or, at
+  // once, a journal cannot be written: nothing can be finished then.
   bool drain(Duration limit);
+  // Why nothing can be sent now although there is mail: a journal that cannot be written. Any thread; empty: nothing.
+  std::string trouble() const;
   std::string status_json() const;  // sites, what limits each, loops, queue connection, last errors
+  // Why nothing is sent now although there may be something, one line ("journal: cannot write ..."); empty: no trouble.
+  std::string trouble() const;
 
  private:
   struct Impl;

@@ -146,6 +146,7 @@ bool Session::handle(const smtp::ClientEvent& event, TimePoint now) {
 }
 
 void Session::start_tls(TimePoint now) {
+  if (options_.tls == nullptr) return client_.tls_failed("TLS could not be set up here", now);
   in_handshake_ = true;
   net::TlsStart start;
   start.server_name = options_.host->name;

@@ -36,7 +36,9 @@ class StatusBoard {
   StatusBoard(std::string engine_id, std::string hostname, unsigned loops);
   void put(unsigned loop, LoopStatus status);
   void journal_trouble(unsigned loop, std::string error);  // empty: over
-  void set_state(std::string state);                       // "running", "draining"
+  std::string trouble() const;       // why a loop is held, one line; empty: none is
+  void set_state(std::string state); // "running", "draining", "stopped"
+  std::string journal_trouble() const;                     // of any loop; empty: none
   std::string json() const;
 
  private:
