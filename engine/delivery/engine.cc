@@ -99,14 +99,14 @@ bool Engine::drain(Duration limit) {
     // A loop that cannot write its journal does not get done by waiting.
     const TimePoint deadline = monotonic_now() + limit;
     while (!shared.changed.wait_for(lock, kDrainLook, [&] { return shared.drained == impl_->workers.size(); })) {
-      if (monotonic_now() >= deadline || !shared.board.journal_trouble().empty()) return false;
+      if (monotonic_now() >= deadline || !shared.board.trouble().empty()) return false;
     }
   }
   impl_->stop();
   return true;
 }
 
-std::string Engine::trouble() const { return impl_->shared.board.journal_trouble(); }
+std::string Engine::trouble() const { return impl_->shared.board.trouble(); }
 std::string Engine::status_json() const { return impl_->shared.board.json(); }
 
 }  // namespace volley::delivery

@@ -35,8 +35,6 @@ class Engine {
   // Start nothing new, finish what is in flight, settle, release the leases. False: not done within the limit, or, at
   // once, a journal cannot be written: nothing can be finished then.
   bool drain(Duration limit);
-  // Why nothing can be sent now although there is mail: a journal that cannot be written. Any thread; empty: nothing.
-  std::string trouble() const;
   std::string status_json() const;  // sites, what limits each, loops, queue connection, last errors
   // Why nothing is sent now although there may be something, one line ("journal: cannot write ..."); empty: no trouble.
   std::string trouble() const;

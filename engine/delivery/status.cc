@@ -80,14 +80,6 @@ void StatusBoard::journal_trouble(unsigned loop, std::string error) {
   journal_errors_[loop] = std::move(error);
 }
 
-std::string StatusBoard::journal_trouble() const {
-  const std::lock_guard lock(mutex_);
-  for (const std::string& error : journal_errors_) {
-    if (!error.empty()) return error;
-  }
-  return {};
-}
-
 std::string StatusBoard::trouble() const {
   const std::lock_guard lock(mutex_);
   for (const auto& error : journal_errors_) {

@@ -38,7 +38,6 @@ class StatusBoard {
   void journal_trouble(unsigned loop, std::string error);  // empty: over
   std::string trouble() const;       // why a loop is held, one line; empty: none is
   void set_state(std::string state); // "running", "draining", "stopped"
-  std::string journal_trouble() const;                     // of any loop; empty: none
   std::string json() const;
 
  private:
