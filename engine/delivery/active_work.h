@@ -40,6 +40,9 @@ struct ActiveWork {
 
   List::iterator here, ready_here, sign_here;  // its places in the lists of Lanes
   bool listed = false, in_ready = false, in_sign = false;
+  List::iterator held_here;  // while its campaign is over its pace
+  bool held = false;
+  bool asks = false;  // was released to ask whether its campaign may go on
 
   bool transactional() const { return work->destination.lane == queue::Lane::kTransactional; }
   bool is_signed() const { return !work->campaign->signers.empty(); }

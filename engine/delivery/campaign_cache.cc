@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/net/loop.h"
 #include "engine/message/content.h"
 
 namespace volley::delivery {
@@ -26,7 +27,8 @@ Result<std::shared_ptr<const message::Renderer>> compile(std::string_view bytes,
 
 CampaignCache::CampaignCache(net::Loop& loop, queue::Door& door, const message::DkimKeyRing& keys,
                              std::string dedupe_key, ControlTable& controls, Listener& listener)
-    : door_(door),
+    : loop_(loop),
+      door_(door),
       keys_(keys),
       dedupe_key_(std::move(dedupe_key)),
       controls_(controls),
@@ -47,7 +49,7 @@ std::optional<ContextResult> CampaignCache::find(const std::string& campaign, ui
 void CampaignCache::load_record(const std::string& id) {
   door_.campaign(id, [this, id](Result<queue::Campaign> record) {
     if (!record.ok()) return failed(id, record.error());
-    controls_.update(*record);
+    controls_.update(*record, loop_.now());
     loading_[id].record = std::move(*record);
     load_content(id);
   });
@@ -91,7 +93,8 @@ void CampaignCache::loaded(const std::string& id, std::shared_ptr<const message:
       assemble(newer ? newest->second : asked, std::move(renderer), std::move(suppressed));
   if (context->record.sign && context->signers.empty()) {
     // Another engine of this queue has the key; unsigned it must not leave.
-    const Error no_key{Errc::kConfig, "no DKIM key for " + context->record.from_domain + " in this engine's configuration"};
+    const Error no_key{Errc::kConfig, "no DKIM key for " + context->record.from_domain +
+                                          " in this engine's configuration"};
     pause(id, no_key.message);
     return failed(id, no_key);
   }
@@ -212,7 +215,7 @@ void CampaignCache::on_records(Result<std::vector<queue::Campaign>> records, uin
 }
 
 void CampaignCache::changed(const queue::Campaign& record) {
-  controls_.update(record);
+  controls_.update(record, loop_.now());
   const auto cached = contexts_.find(record.id);
   if (cached == contexts_.end()) return;
   if (record.state == queue::CampaignState::kFinished ||

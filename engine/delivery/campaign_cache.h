@@ -76,6 +76,7 @@ class CampaignCache {
                                             std::shared_ptr<const message::Renderer> renderer,
                                             SuppressionSet suppressed);
 
+  net::Loop& loop_;
   queue::Door& door_;
   const message::DkimKeyRing& keys_;
   std::string dedupe_key_;

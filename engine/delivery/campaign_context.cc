@@ -45,12 +45,13 @@ std::shared_ptr<CampaignControl> ControlTable::find(const std::string& campaign)
   return control;
 }
 
-bool ControlTable::update(const queue::Campaign& record) {
+bool ControlTable::update(const queue::Campaign& record, TimePoint now) {
   const std::lock_guard lock(mutex_);
   auto& control = controls_[record.id];
   if (!control) control = std::make_shared<CampaignControl>();
   if (record.revision < control->revision.load(std::memory_order_relaxed)) return false;
   control->revision.store(record.revision, std::memory_order_relaxed);
+  control->pace.set_rate(record.rate, now);
   return control->state.exchange(record.state, std::memory_order_relaxed) != record.state;
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "engine/delivery/campaign_pace.h"
 #include "engine/message/dkim.h"
 #include "engine/message/renderer.h"
 #include "queue/campaign.h"
@@ -41,6 +42,7 @@ struct CampaignControl {
   std::atomic<queue::CampaignState> state{queue::CampaignState::kRunning};
   std::atomic<uint64_t> revision{0};
   std::atomic<int64_t> in_memory{0};  // recipients claimed and not settled, over all loops
+  CampaignPace pace;                  // the record's rate
 };
 
 // The controls of all campaigns of an engine. Any thread.
@@ -48,7 +50,7 @@ class ControlTable {
  public:
   std::shared_ptr<CampaignControl> find(const std::string& campaign);
   // True when the state changed. An older revision than the one known changes nothing.
-  bool update(const queue::Campaign& record);
+  bool update(const queue::Campaign& record, TimePoint now);
   void forget(const std::string& campaign);
 
  private:

@@ -15,6 +15,9 @@ constexpr Duration kRestUnusable = 5s;       // a context that cannot be had
 constexpr Duration kRestNotSending = 500ms;  // a campaign that stopped between claim and now
 constexpr Duration kRestNoRoom = 5s;         // its site has enough to do
 constexpr Duration kLookAtParked = 5ms;
+constexpr Duration kRestAhead = 15s;  // to 30 s: its campaign's rate keeps enough of it in memory
+constexpr double kSecondsAhead = 60;
+constexpr double kLeastAhead = 1024;
 constexpr uint32_t kMaxChunks = 8;
 constexpr uint32_t kWorksOfADomain = 3;
 
@@ -261,6 +264,10 @@ void PartitionOwner::on_route(uint64_t ticket, const RouteAnswer& answer) {
 
 void PartitionOwner::use_route(Held& held, const RouteAnswer& answer) {
   if (!held.work->campaign->sending() || stopping_) return give_back(held, kRestNotSending);
+  if (answer.path && ahead_of_pace(held)) {
+    const auto jitter = Duration(random_.below(static_cast<uint64_t>(kRestAhead.count())));
+    return give_back(held, kRestAhead + jitter);
+  }
   if (answer.path) return hand_over(held, answer.path);
   Record record;
   record.verdict = answer.permanent ? Verdict::kBounced : Verdict::kDeferred;
@@ -268,6 +275,16 @@ void PartitionOwner::use_route(Held& held, const RouteAnswer& answer) {
   record.enhanced = answer.enhanced;
   record.text = answer.text;
   decide_all(held, record);
+}
+
+// A campaign with a rate rests in memory, but what it can use only later leaves half of it to others.
+bool PartitionOwner::ahead_of_pace(const Held& held) const {
+  const CampaignControl& control = *held.control;
+  if (!control.pace.limited()) return false;
+  if (held.work->destination.lane == queue::Lane::kTransactional) return false;
+  const double enough = std::max(kLeastAhead, kSecondsAhead * control.pace.rate());
+  return static_cast<double>(control.in_memory.load(std::memory_order_relaxed)) > enough &&
+         in_memory_ * 2 > options_.recipients_in_memory;
 }
 
 void PartitionOwner::hand_over(Held& held, std::shared_ptr<const Path> path) {

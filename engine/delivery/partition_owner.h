@@ -160,6 +160,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   void find_context(Held& held);
   void use_context(Held& held, const ContextResult& context);
   void use_route(Held& held, const RouteAnswer& answer);
+  bool ahead_of_pace(const Held& held) const;
   void hand_over(Held& held, std::shared_ptr<const Path> path);
   void deliver(Held& held, std::shared_ptr<const Path> path);
   TimePoint unpark();

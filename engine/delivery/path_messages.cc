@@ -46,6 +46,7 @@ void PathPool::sign_ahead() {
       tools_.ledger.retire(*work, 0);
       continue;
     }
+    if (lanes_.join_held(*work)) continue;
     indexes.clear();
     while (indexes.size() < kSignBatch && work->cursor < work->size()) {
       const uint32_t index = work->cursor++;
@@ -77,6 +78,7 @@ void PathPool::prepared(ActiveWork& work, std::vector<Preparer::Item> items) {
 
 bool PathPool::next_message(Session& session, Message& message) {
   const TimePoint now = tools_.loop.now();
+  lanes_.release(now);
   if (tools_.draining || failing_ || lanes_.waiting() == 0 || site_.paused(now)) return false;
   if (session.submitted() >= kFairShare && runner_.yield_one()) {
     session.quit();
@@ -91,12 +93,31 @@ bool PathPool::next_message(Session& session, Message& message) {
       tools_.ledger.retire(*work, 0);
       continue;
     }
-    if (!pick(*work, message, now)) continue;
+    CampaignPace& pace = work->work->campaign->control->pace;
+    const bool paced = pace.limited();
+    if (paced && !keeps_pace(*work, now)) continue;
+    if (!pick(*work, message, now)) {
+      if (paced) pace.give_back();
+      continue;
+    }
     site_.use_token(now);
     if (lanes_.ahead() * 2 < sign_target()) sign_ahead();
     return true;
   }
   return false;
+}
+
+// Counts one message against the campaign's rate; false: the work is put aside until it may go on.
+bool PathPool::keeps_pace(ActiveWork& work, TimePoint now) {
+  if (lanes_.join_held(work)) return false;
+  const TimePoint when = work.work->campaign->control->pace.take(now);
+  if (when > now) {
+    lanes_.hold(work, when);
+    runner_.wait_until(when);
+    return false;
+  }
+  lanes_.release_one(work, now);
+  return true;
 }
 
 // Takes one message from the work; false: what it looked at could not be sent, or there was nothing.

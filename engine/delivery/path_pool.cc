@@ -45,7 +45,7 @@ smtp::Outcome no_address(const std::string& host, const dns::AddressAnswer& answ
 }  // namespace
 
 PathPool::PathPool(Tools& tools, SiteRunner& runner, Site& site, std::shared_ptr<const Path> path)
-    : tools_(tools), runner_(runner), site_(site), path_(std::move(path)) {
+    : tools_(tools), runner_(runner), site_(site), path_(std::move(path)), lanes_(site.held) {
   for (const dns::MxHost& host : path_->hosts) {
     hosts_.push_back(tools_.hosts.find(host.name, path_->port));
   }

@@ -85,6 +85,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void report(const PathAction& action, std::string_view campaign, TimePoint now);
   void brake(const Braking& braking, std::string_view campaign, TimePoint now);
   std::string_view some_campaign() const;
+  bool keeps_pace(ActiveWork& work, TimePoint now);
   bool pick(ActiveWork& work, Message& message, TimePoint now);
   bool admit(ActiveWork& work, uint32_t index, TimePoint now);
   void refuse(ActiveWork& work, uint32_t index, std::string_view error, TimePoint now);

@@ -205,11 +205,13 @@ void Site::counted(const Record& record, TimePoint now) {
                             : record.text;
 }
 
-std::string Site::limited_by(TimePoint now, std::string_view connecting) {
+std::string Site::limited_by(TimePoint now, std::string_view connecting, double campaign_rate) {
   if (paused(now)) {
     return fmt::format("paused for {} ({})", short_time(paused_until_ - now), why_paused_);
   }
   if (waiting_ == 0) return "nothing";
+  const auto campaign = [&] { return fmt::format("campaign rate ({})", per_time(campaign_rate)); };
+  if (campaign_rate > 0 && held >= waiting_) return campaign();
   if (!token(now)) {
     const bool learned_rate = rate_cap_.holds(now) && bucket_.rate() < limits_.rate + 1e-9;
     return fmt::format(
@@ -222,10 +224,11 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting) {
     return fmt::format("connections ({}, {})", limit,
                        limit < share_ ? "the receiver's reply" : limits_.connections_from);
   }
+  if (campaign_rate > 0 && held > 0) return campaign();
   return "nothing";
 }
 
-SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting) {
+SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double campaign_rate) {
   SiteSnapshot s;
   s.site = name_;
   s.provider = provider_;
@@ -237,7 +240,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting) {
   s.deferred = deferred_;
   s.bounced = bounced_;
   s.rate = meter_.rate(now);
-  s.limited_by = limited_by(now, connecting);
+  s.limited_by = limited_by(now, connecting, campaign_rate);
   s.last_reply = last_reply_;
   if (paused(now)) {
     s.paused_for_ms = duration_cast<std::chrono::milliseconds>(paused_until_ - now).count();

@@ -78,9 +78,13 @@ class Site {
   // Refusals since the last success: the Brakes want to hear of the first success after one.
   bool refused = false;
 
-  // What binds now; `connecting` says that connections are being opened or retried.
-  std::string limited_by(TimePoint now, std::string_view connecting);
-  SiteSnapshot snapshot(TimePoint now, std::string_view connecting);
+  // Of waiting_now(): recipients of campaigns that are over their pace. Kept by the paths' Lanes.
+  int64_t held = 0;
+
+  // What binds now; `connecting` says that connections are being opened or retried; campaign_rate: of one that is
+  // over its pace.
+  std::string limited_by(TimePoint now, std::string_view connecting, double campaign_rate = 0);
+  SiteSnapshot snapshot(TimePoint now, std::string_view connecting, double campaign_rate = 0);
   // Something is remembered that must not be forgotten yet.
   bool learned(TimePoint now) const;
 

@@ -58,6 +58,7 @@ void SiteRunner::run(TimePoint now) {
   look_around(now);
   if (!tools_.draining && !site_.paused(now)) {
     for (const auto& pool : pools_) {
+      pool->lanes().release(now);
       if (pool->lanes().waiting() == 0) continue;
       pool->sign_ahead();
       pool->kick();
@@ -152,6 +153,10 @@ void SiteRunner::wait_for_token(TimePoint now) {
   const TimePoint when = site_.token_at(now);
   if (when >= token_at_) return;
   token_at_ = when;
+  wait_until(when);
+}
+
+void SiteRunner::wait_until(TimePoint when) {
   if (when < timer_.when()) timer_.set(when);
 }
 
@@ -163,6 +168,7 @@ void SiteRunner::set_timer(TimePoint now) {
     for (const auto& pool : pools_) {
       if (pool->resting(now) && pool->lanes().waiting() > 0)
         when = std::min(when, pool->rest_until());
+      if (!tools_.draining && !site_.paused(now)) when = std::min(when, pool->lanes().held_until());
     }
   }
   if (when != timer_.when()) timer_.set(when);
@@ -180,7 +186,8 @@ bool SiteRunner::tick(TimePoint now) {
   const bool long_pause = site_.paused(now) && site_.paused_until() - now >= patience;
   for (const auto& pool : pools_) {
     for (ActiveWork* work : pool->lanes().all()) {
-      const bool stuck = long_pause || now - work->moved >= patience;
+      // One that is held will be wanted again: to claim it again and again costs more than it waits.
+      const bool stuck = long_pause || (!work->held && now - work->moved >= patience);
       if (!work->returning && stuck && work->work->waiting > 0 && work->work->in_flight == 0) {
         tools_.ledger.retire(*work, rest_ms(*pool, now));
       } else if (!work->returning && !work->work->campaign->sending()) {
@@ -219,10 +226,12 @@ void SiteRunner::quit_all() {
 
 SiteSnapshot SiteRunner::snapshot(TimePoint now) {
   std::string connecting;
+  double campaign_rate = 0;
   for (const auto& pool : pools_) {
+    if (campaign_rate == 0) campaign_rate = pool->lanes().held_rate();
     if (connecting.empty()) connecting = pool->connecting(now);
   }
-  return site_.snapshot(now, connecting);
+  return site_.snapshot(now, connecting, campaign_rate);
 }
 
 }  // namespace volley::delivery

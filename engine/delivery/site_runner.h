@@ -2,7 +2,7 @@
 //
 // Purpose  Shares the site's connections among its paths: paths with none first, transactional mail before all, then those
 //          with the most waiting per connection. Connections nobody needs make room. Keeps one timer for whatever the site
-//          waits for: a token, the end of a pause, the next attempt to connect.
+//          waits for: a token, the end of a pause, the next attempt to connect, a campaign's pace.
 // Ownership Owns the Site and its PathPools.
 // Thread   The loop's; run() at the end of a turn.
 #pragma once
@@ -28,6 +28,7 @@ class SiteRunner {
 
   void run(TimePoint now);
   void wait_for_token(TimePoint now);
+  void wait_until(TimePoint when);  // run() then, or earlier
   // Works that got nowhere go back; pools nobody needs go. True: the whole site can be forgotten.
   bool tick(TimePoint now);
   void retire_all();

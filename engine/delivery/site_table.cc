@@ -173,7 +173,8 @@ bool SiteTable::wants_more(const Path& path) const {
   const double ahead = kSecondsAhead * (rate > 0 ? rate : site.rate(now));
   const double least = rate > 0 ? kLeastPaced : site.pace_known(now) ? kLeast : kLeastUnknown;
   const double usable = std::max(least, ahead);
-  return static_cast<double>(site.waiting_now()) < usable;
+  // What is held for its campaign's pace is in nobody's way.
+  return static_cast<double>(site.waiting_now() - site.held) < usable;
 }
 
 void SiteTable::drain() {

@@ -31,7 +31,7 @@ struct SiteSnapshot {  // for status, explain, /metrics
   uint64_t waiting = 0, delivered = 0, deferred = 0, bounced = 0;
   double rate = 0;  // measured, messages/s over the last 10 s
   std::string
-      limited_by;  // what binds now: "connections (10, provider google)", "rate", "paused until ...", "nothing", "connecting"
+      limited_by;  // what binds now: "connections (10, provider google)", "rate", "campaign rate (10/s)", "paused until ...", "nothing", "connecting"
   std::string last_reply;  // last refusal or deferral, sanitised
   int64_t paused_for_ms = 0;
 };
