@@ -145,6 +145,13 @@ class BadInput(unittest.TestCase):
         (self.where / "file").write_text("")
         volley("send", path, "--data", self.where / "file", "--route", "*=127.0.0.1:1", check=73)
 
+    def test_event_log_on_a_full_disk(self):
+        with Sink(self.where) as sink:
+            path = write_campaign(self.where, 20)
+            result = volley("send", path, "--data", self.where / "data", "--route", f"*={sink.address}", "--events", "/dev/full",
+                            "--json", check=74)
+            check_identity(summary(result))
+
     def test_addresses_with_control_characters(self):
         with Sink(self.where) as sink:
             path = write_campaign(self.where, 100)

@@ -138,6 +138,46 @@ class Campaign(unittest.TestCase):
             self.assertEqual(s["delivered"], 100)
             self.assertEqual(len(sink.recipients()), 101)
 
+    def test_what_stays_deferred_expires(self):
+        with workdir() as where, Sink(where, "--rule", "rcpt:1:450 4.2.0 mailbox busy") as sink:
+            campaign = write_campaign(where, 20, 2)
+            campaign.write_text(campaign.read_text().replace('max_delay = "10s"', 'max_delay = "1s"')
+                                .replace('give_up_after = "10m"', 'give_up_after = "4s"'))
+            s = summary(volley("send", campaign, "--data", where / "data", "--route", f"*={sink.address}", "--json", check=0))
+            check_identity(s)
+            self.assertEqual((s["expired"], s["bounced"], s["queued"]), (20, 0, 0))
+
+    def test_campaign_rate(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 60, 10, extra='rate = "20/s"')
+            s = summary(volley("send", campaign, "--data", where / "data", "--route", f"*={sink.address}", "--json", check=0))
+            self.assertEqual(s["delivered"], 60)
+            self.assertGreater(s["seconds"], 2)
+
+    def test_a_failed_start_leaves_the_list_free(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 20, extra='suppress = ["optout.txt"]')
+            (where / "optout.txt").write_text("no address\n")
+            arguments = ["send", campaign, "--data", where / "data", "--route", f"*={sink.address}"]
+            volley(*arguments, check=65)
+            (where / "optout.txt").write_text("user1@d1.example.net\n")
+            with open(where / "list.csv", "a") as f:
+                f.write("late@d1.example.net,Late,Paris\n")
+            volley(*arguments, check=0)
+            self.assertEqual(len(sink.recipients()), 20)
+
+    def test_suppression_is_read_again_on_resume(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 20, extra='suppress = ["optout.txt"]')
+            (where / "optout.txt").write_text("")
+            arguments = ["send", campaign, "--data", where / "data", "--route", f"*={sink.address}", "--json"]
+            volley(*arguments, "--hold", check=75)
+            (where / "optout.txt").write_text("USER7@d7.example.net\n")
+            s = summary(volley(*arguments, check=0))
+            check_identity(s)
+            self.assertEqual((s["delivered"], s["suppressed"]), (19, 1))
+            self.assertNotIn("user7@d7.example.net", sink.recipients())
+
     def test_stream(self):
         with workdir() as where, Sink(where) as sink:
             campaign = write_campaign(where, 20000, 100)

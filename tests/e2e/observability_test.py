@@ -23,7 +23,14 @@ scrape_configs:
 ''')
         super().__init__(["prometheus", f"--config.file={where}/prometheus.yml", f"--storage.tsdb.path={where}/tsdb",
                           f"--web.listen-address=127.0.0.1:{self.port}"], where / "prometheus.log")
-        wait_until(lambda: port_open(self.port), "Prometheus to listen")
+        wait_until(self.ready, "Prometheus to be ready")
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5) as response:
+                return response.status == 200
+        except OSError:
+            return False
 
     def get(self, path, **query):
         url = f"http://127.0.0.1:{self.port}{path}?{urllib.parse.urlencode(query)}"
