@@ -56,6 +56,7 @@ struct ClaimRequest {
   uint64_t epoch = 0;
   uint32_t max_chunks = 8;
   uint32_t max_bytes = 256 * 1024;
+  bool transactional_only = false;  // with `wanted` empty: any domain, but on the transactional lane
   // Domains to take more of, each on one lane, one chunk for each time it is listed. Empty: any domain whose time has come,
   // one chunk each. A domain that was claimed from is not offered to "any" again until a settle() or ready() names it: the
   // claimer asks for more of it by name. No chunk in the reply: name it in ready() once its work is done.

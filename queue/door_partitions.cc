@@ -125,6 +125,7 @@ void Door::claim(const ClaimRequest& request, std::function<void(Result<ClaimRep
   Command command = Command::function("volley1_claim", partition_key(request.partition));
   command.number(static_cast<int64_t>(request.epoch)).number(static_cast<int64_t>(++impl_->token));
   command.number(request.max_chunks).number(request.max_bytes);
+  command.arg(request.transactional_only ? "t" : "");
   for (const Destination& wanted : request.wanted) {
     command.arg(lane_tenant(wanted.lane, wanted.tenant)).arg(wanted.domain);
   }

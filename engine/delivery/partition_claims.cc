@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration kPollFirst = 20ms;
 constexpr Duration kPollSlowest = 200ms;
+constexpr Duration kPollUrgent = 200ms;  // while memory is full
 constexpr Duration kDryFor = 1s;
 constexpr Duration kRestUnusable = 5s;       // a context that cannot be had
 constexpr Duration kRestNotSending = 500ms;  // a campaign that stopped between claim and now
@@ -19,6 +20,8 @@ constexpr Duration kRestAhead = 15s;  // to 30 s: its campaign's rate keeps enou
 constexpr double kSecondsAhead = 60;
 constexpr double kLeastAhead = 1024;
 constexpr uint32_t kMaxChunks = 8;
+constexpr uint32_t kMaxUrgentChunks = 2;
+constexpr uint32_t kReservePart = 8;  // an eighth of memory, for transactional mail
 constexpr uint32_t kWorksOfADomain = 3;
 
 // One domain on one lane; a partition is a function of the domain.
@@ -46,20 +49,29 @@ uint32_t PartitionOwner::chunks_to_claim() const {
   return static_cast<uint32_t>(std::min<uint64_t>(room, kMaxChunks));
 }
 
-void PartitionOwner::claim_any(Partition& p) {
-  const uint32_t chunks = chunks_to_claim();
-  const uint32_t reserved = chunks * queue::kMaxChunkRecipients;
+// Full of bulk mail that waits for its sites, memory still has room for a password reset.
+uint32_t PartitionOwner::urgent_chunks() const {
+  const uint64_t reserve = std::max<uint64_t>(kMaxChunks * queue::kMaxChunkRecipients,
+                                              options_.recipients_in_memory / kReservePart);
+  const uint64_t used = in_memory_ + reserved_, most = options_.recipients_in_memory + reserve;
+  const uint64_t room = used < most ? (most - used) / queue::kMaxChunkRecipients : 0;
+  return static_cast<uint32_t>(std::min<uint64_t>(room, kMaxUrgentChunks));
+}
+
+void PartitionOwner::claim_any(Partition& p, uint32_t chunks, bool urgent) {
+  const Asked asked{{}, chunks * queue::kMaxChunkRecipients, urgent};
   p.claiming = true;
-  reserved_ += reserved;
+  reserved_ += asked.reserved;
   queue::ClaimRequest request;
   request.partition = p.number;
   request.epoch = p.epoch;
   request.max_chunks = chunks;
+  request.transactional_only = urgent;
   shard_[metrics::Metric::kQueueClaims].add();
-  door_.claim(request, [this, number = p.number, epoch = p.epoch,
-                        reserved](Result<queue::ClaimReply> reply) {
-    on_claimed(number, epoch, {}, reserved, std::move(reply));
-  });
+  door_.claim(request,
+              [this, number = p.number, epoch = p.epoch, asked](Result<queue::ClaimReply> reply) {
+                on_claimed(number, epoch, asked, std::move(reply));
+              });
 }
 
 void PartitionOwner::claim_wanted(Partition& p) {
@@ -67,7 +79,8 @@ void PartitionOwner::claim_wanted(Partition& p) {
   request.partition = p.number;
   request.epoch = p.epoch;
   request.max_chunks = chunks_to_claim();
-  std::vector<std::string> wanted;
+  Asked asked;
+  std::vector<std::string>& wanted = asked.wanted;
   while (!p.wants.empty() && wanted.size() < request.max_chunks) {
     const std::string key = *p.wants.begin();
     p.wants.erase(p.wants.begin());
@@ -79,28 +92,29 @@ void PartitionOwner::claim_wanted(Partition& p) {
   }
   if (wanted.empty()) return;
   request.max_chunks = static_cast<uint32_t>(wanted.size());
-  const uint32_t reserved = request.max_chunks * queue::kMaxChunkRecipients;
+  asked.reserved = request.max_chunks * queue::kMaxChunkRecipients;
   p.claiming_wanted = true;
-  reserved_ += reserved;
+  reserved_ += asked.reserved;
   shard_[metrics::Metric::kQueueClaims].add();
-  door_.claim(request, [this, number = p.number, epoch = p.epoch, reserved,
-                        wanted](Result<queue::ClaimReply> reply) {
-    on_claimed(number, epoch, wanted, reserved, std::move(reply));
-  });
+  door_.claim(request,
+              [this, number = p.number, epoch = p.epoch, asked](Result<queue::ClaimReply> reply) {
+                on_claimed(number, epoch, asked, std::move(reply));
+              });
 }
 
-void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch,
-                                const std::vector<std::string>& wanted, uint32_t reserved,
+void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& asked,
                                 Result<queue::ClaimReply> reply) {
   Partition& p = at(number);
-  reserved_ -= reserved;
-  (wanted.empty() ? p.claiming : p.claiming_wanted) = false;
+  reserved_ -= asked.reserved;
+  (asked.wanted.empty() ? p.claiming : p.claiming_wanted) = false;
   const bool mine = p.epoch == epoch && p.state == State::kOwned;
   if (!reply.ok()) {
     if (mine) lose(p, reply.error().message);
   } else {
     for (const auto& chunk : reply->chunks) admit(p, chunk);
-    if (wanted.empty()) {
+    if (asked.urgent) {
+      if (reply->chunks.empty()) p.urgent_at = loop_.now() + kPollUrgent;
+    } else if (asked.wanted.empty()) {
       const bool nothing = reply->chunks.empty() && reply->next_due_ms != 0;
       p.backoff = nothing ? std::clamp(p.backoff * 2, kPollFirst, kPollSlowest) : Duration{};
       p.poll_at = loop_.now() + p.backoff;
@@ -110,7 +124,7 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch,
       }
     }
   }
-  wanted_over(p, wanted);
+  wanted_over(p, asked.wanted);
   run();
 }
 
@@ -151,6 +165,8 @@ void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
   Work& work = *held->work;
   work.owner_loop = options_.loop;
   work.ticket = held->ticket;
+  work.claimed_ms = door_.queue_now_ms();
+  work.claimed_at = loop_.now();
   const auto recipients = work.chunk.recipients();
   for (size_t i = 0; i < recipients.size(); ++i) {
     if (work.states[i] == RecipientState::kFinal) held->numbers.push_back(recipients[i].number);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "engine/delivery/partition_owner.h"
@@ -24,7 +25,8 @@ PartitionOwner::PartitionOwner(net::Loop& loop, queue::Door& door, const message
       random_(options_.seed),
       cache_(
           std::make_unique<CampaignCache>(loop, door, keys, options_.dedupe_key, controls, *this)),
-      timer_(loop, [this] { run(); }) {
+      timer_(loop, [this] { run(); }),
+      report_timer_(loop, [this] { report_losses(); }) {
   for (uint32_t number = options_.loop; number < options_.partitions; number += options_.loops) {
     auto p = std::make_unique<Partition>();
     p->number = number;
@@ -44,7 +46,7 @@ void PartitionOwner::start() {
 
 void PartitionOwner::wake() {
   for (auto& p : partitions_) {
-    p->poll_at = TimePoint{};
+    p->poll_at = p->urgent_at = TimePoint{};
     p->backoff = {};
   }
   cache_->poll();
@@ -111,13 +113,13 @@ TimePoint PartitionOwner::step(Partition& p) {
     return next;
   }
   if (!p.claiming_wanted && !p.wants.empty() && chunks_to_claim() > 0) claim_wanted(p);
-  if (!p.claiming && chunks_to_claim() > 0) {
-    if (now >= p.poll_at) {
-      claim_any(p);
-    } else {
-      next = std::min(next, p.poll_at);
-    }
-  }
+  if (p.claiming) return next;
+  const bool full = chunks_to_claim() == 0;
+  const uint32_t chunks = full ? urgent_chunks() : chunks_to_claim();
+  if (chunks == 0) return next;
+  const TimePoint due = full ? p.urgent_at : p.poll_at;
+  if (now < due) return std::min(next, due);
+  claim_any(p, chunks, full);
   return next;
 }
 
@@ -272,7 +274,8 @@ void PartitionOwner::recovery_over(Partition& p) {
 // What is waiting comes back and is settled under the old epoch, if the queue still takes that; what is in flight
 // finishes.
 void PartitionOwner::lose(Partition& p, const std::string& why) {
-  log_warn(name_of(p.number) + " is lost: " + why);
+  losses_[why].partitions.push_back(p.number);
+  report_timer_.set_after(Duration{});
   p.state = State::kLost;
   p.revoked->store(true, std::memory_order_relaxed);
   p.wants.clear();
@@ -281,6 +284,24 @@ void PartitionOwner::lose(Partition& p, const std::string& why) {
   for (const auto& [id, contexts] : p.contexts) campaigns.push_back(id);
   p.contexts.clear();
   if (!campaigns.empty()) delivery_.look_again(campaigns);
+}
+
+// A queue that goes away, or a loop that was held, costs all partitions at once: one line says it.
+void PartitionOwner::report_losses() {
+  const auto losses = std::exchange(losses_, {});
+  for (const auto& [why, loss] : losses) {
+    std::string what;
+    if (loss.partitions.size() == 1) what = name_of(loss.partitions[0]) + " is lost";
+    if (loss.partitions.size() > 1)
+      what = std::to_string(loss.partitions.size()) + " partitions are lost, " +
+             std::to_string(loss.partitions[0]) + " among them";
+    if (loss.chunks > 0) {
+      if (!what.empty()) what += ", ";
+      what += std::to_string(loss.chunks) + (loss.chunks == 1 ? " chunk" : " chunks") +
+              " cannot be settled";
+    }
+    log_warn(what + ": " + why);
+  }
 }
 
 void PartitionOwner::release(Partition& p) {

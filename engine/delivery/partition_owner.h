@@ -6,7 +6,7 @@
 // Rules      One settlement of a lease at a time, in order. A partition that is lost is not asked for again before
 //            all its works are back: no recipient is ever in two works of one engine. A domain is offered to "any"
 //            again by the settlement of its last work; more of it is claimed by name meanwhile. Transactional
-//            domains are offered again at once.
+//            domains are offered again at once, and claimed from a reserve when memory is full.
 // Ownership  Owns the campaign cache and each work that is not with Delivery. Door, Delivery, ReplayBook outlive
 //            it; destroy the Door first, its callbacks stop then.
 // Thread     The loop's.
@@ -90,7 +90,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     State state = State::kFree;
     uint64_t epoch = 0;
     std::string holder;  // somebody else
-    TimePoint retry_at{}, renew_at{}, fence_at{}, poll_at{};
+    TimePoint retry_at{}, renew_at{}, fence_at{}, poll_at{}, urgent_at{};
     Duration backoff{};
     bool renewing = false, claiming = false, claiming_wanted = false;
     size_t held = 0;                             // leases of chunks we know of
@@ -113,6 +113,17 @@ class PartitionOwner final : public CampaignCache::Listener {
     TimePoint rest_until{}, dry_until{};
     bool wanting = false;  // a claim by name is under way
     std::shared_ptr<const Path> path;
+  };
+
+  struct Loss {
+    std::vector<uint32_t> partitions;
+    uint32_t chunks = 0;  // that could not be settled
+  };
+
+  struct Asked {  // by a claim
+    std::vector<std::string> wanted;
+    uint32_t reserved = 0;
+    bool urgent = false;
   };
 
   enum class Stage : uint8_t { kContext, kRoute, kParked, kOut, kBack };
@@ -146,15 +157,17 @@ class PartitionOwner final : public CampaignCache::Listener {
   void ask_parked(Partition& p);
   void recovery_over(Partition& p);
   void lose(Partition& p, const std::string& why);
+  void report_losses();
   void release(Partition& p);
   void apply(Partition& p, const queue::Campaign& record);
 
   // partition_claims.cc: from claim to Delivery
   uint32_t chunks_to_claim() const;
-  void claim_any(Partition& p);
+  uint32_t urgent_chunks() const;
+  void claim_any(Partition& p, uint32_t chunks, bool urgent);
   void claim_wanted(Partition& p);
-  void on_claimed(uint32_t number, uint64_t epoch, const std::vector<std::string>& wanted,
-                  uint32_t reserved, Result<queue::ClaimReply> reply);
+  void on_claimed(uint32_t number, uint64_t epoch, const Asked& asked,
+                  Result<queue::ClaimReply> reply);
   void wanted_over(Partition& p, const std::vector<std::string>& wanted);
   void admit(Partition& p, const queue::Claimed& claimed);
   void find_context(Held& held);
@@ -192,6 +205,8 @@ class PartitionOwner final : public CampaignCache::Listener {
   Random random_;
   std::unique_ptr<CampaignCache> cache_;
   net::Timer timer_;
+  net::Timer report_timer_;
+  std::map<std::string, Loss> losses_;  // by cause; of this turn
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::unordered_map<std::string, Domain> domains_;
   std::unordered_map<uint64_t, std::unique_ptr<Held>> held_;

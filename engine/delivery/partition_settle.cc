@@ -147,8 +147,10 @@ void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResul
   const bool fenced = result.ok() && *result == queue::SettleResult::kFenced;
   if (!result.ok() || fenced) {
     const std::string why = fenced ? "a newer owner took its chunks" : result.error().message;
-    log_error("partition " + std::to_string(held->partition) + ", lease " +
+    log_debug("partition " + std::to_string(held->partition) + ", lease " +
               std::to_string(held->lease) + " cannot be settled: " + why);
+    ++losses_[why].chunks;
+    report_timer_.set_after(Duration{});
     if (p.epoch == held->epoch && (p.state == State::kOwned || p.state == State::kRecovering))
       lose(p, why);
     held->dead = true;

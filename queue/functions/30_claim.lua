@@ -121,11 +121,14 @@ local function take_range(ctx, lt, low, high)
   end
 end
 
--- Lanes and tenants, transactional first.
-local function lanes(P)
-  local all = redis.call('SMEMBERS', P .. 'lt')
-  table.sort(all, function(a, b) return a > b end)
-  return all
+-- Lanes and tenants, transactional first; of one lane ('t', 'b'), or of all ('').
+local function lanes(P, lane)
+  local some = {}
+  for _, lt in ipairs(redis.call('SMEMBERS', P .. 'lt')) do
+    if lane == '' or string.sub(lt, 1, 1) == lane then some[#some + 1] = lt end
+  end
+  table.sort(some, function(a, b) return a > b end)
+  return some
 end
 
 -- Milliseconds until something is due: 0 now, -1 nothing known.
@@ -160,7 +163,8 @@ local function repeat_claim(P, from, to)
   return out
 end
 
--- claim(epoch, token, max chunks, max bytes, {lt, dom}...): of these domains one chunk each, or of any.
+-- claim(epoch, token, max chunks, max bytes, lane, {lt, dom}...): of these domains one chunk each, or of any on
+-- this lane ('': on all).
 local function claim(keys, args)
   local P, epoch, token = keys[1], tonumber(args[1]), args[1] .. ':' .. args[2]
   local have = redis.call('HMGET', P .. 'own', 'epoch', 'tok', 'n0', 'n')
@@ -169,9 +173,9 @@ local function claim(keys, args)
   local ctx = {P = P, epoch = epoch, now = now_ms(), n = number(have[4]), out = {}, bytes = 0, campaigns = {},
                flight = {}, budget = 200, max_chunks = tonumber(args[3]), max_bytes = tonumber(args[4])}
   promote(ctx)
-  local all = lanes(P)
-  if #args > 4 then
-    for i = 5, #args, 2 do
+  local all = lanes(P, args[5])
+  if #args > 5 then
+    for i = 6, #args, 2 do
       if full(ctx) then break end
       take(ctx, args[i], args[i + 1])
     end

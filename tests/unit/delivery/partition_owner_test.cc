@@ -247,6 +247,33 @@ TEST_F(OwnerTest, ASingleMessageOvertakesAndItsStatusSaysSo) {
   }));
 }
 
+TEST_F(OwnerTest, ASingleMessageFindsRoomWhenMemoryIsFull) {
+  import_campaign(*store, "november", kDomains, 300);
+  auto b = bench("engine-a", [](OwnerOptions& o) { o.recipients_in_memory = 256; });
+  ASSERT_TRUE(b->until([&] { return b->owner->snapshot().recipients_in_memory > 0; }));
+  message::Content content = make_content("reset-1", "Your password");
+  content.literal = true;
+  queue::SingleMessage message;
+  message.number = 99;
+  message.address = "someone@a.example.com";
+  message.content = content.to_bytes();
+  std::string id;
+  ASSERT_TRUE(store->submit(message, id).ok());
+  const auto of_lane = [&](queue::Lane lane) {
+    size_t n = 0;
+    for (auto& work : b->delivery.works) n += work->destination.lane == lane ? work->waiting : 0;
+    return n;
+  };
+  // Nothing is delivered meanwhile: what is in memory stays there.
+  ASSERT_TRUE(b->until([&] { return of_lane(queue::Lane::kTransactional) == 1; }));
+  EXPECT_GT(of_lane(queue::Lane::kBulk), 0u);
+  EXPECT_LE(of_lane(queue::Lane::kBulk), 256u) << "the reserve is not for bulk mail";
+  ASSERT_TRUE(b->until([&] {
+    b->deliver_all();
+    return counts_of(*store, "november").queued == 0;
+  }));
+}
+
 TEST_F(OwnerTest, ASingleMessageThatCannotBeRenderedBounces) {
   queue::SingleMessage message;
   message.number = 98;

@@ -71,6 +71,35 @@ TEST(Fairness, TransactionalMailGoesFirst) {
   EXPECT_EQ(engine.claim_one().destination.lane, Lane::kBulk);
 }
 
+TEST(Fairness, TransactionalOnlyLeavesBulkMailWhereItIs) {
+  RedisServer redis;
+  auto store = redis.store(1);
+  Engine engine(redis);
+  engine.own();
+  engine.apply(running_campaign(*store, "bulk", 2, 5));
+  const auto urgent = [&] {
+    ClaimRequest request;
+    request.epoch = engine.epoch;
+    request.transactional_only = true;
+    auto reply = engine.await<ClaimReply>([&](auto done) { engine.door.claim(request, done); });
+    EXPECT_TRUE(reply.ok());
+    return reply.ok() ? std::move(*reply) : ClaimReply();
+  };
+  const ClaimReply none = urgent();
+  EXPECT_TRUE(none.chunks.empty());
+  EXPECT_EQ(none.next_due_ms, -1) << "bulk mail is not what was asked for";
+  SingleMessage message;
+  message.number = 77;
+  message.address = "reset@example.com";
+  message.content = "your link";
+  std::string id;
+  ASSERT_TRUE(store->submit(message, id).ok());
+  const ClaimReply one = urgent();
+  ASSERT_EQ(one.chunks.size(), 1u);
+  EXPECT_EQ(one.chunks[0].destination.lane, Lane::kTransactional);
+  EXPECT_EQ(engine.claim_one().destination.lane, Lane::kBulk);
+}
+
 TEST(Fairness, BlockedAndPausedDomainsDoNotStarveTheScan) {
   RedisServer redis;
   auto store = redis.store(1);

@@ -180,7 +180,7 @@ TEST_F(RecoveryTest, RepeatedClaimsAndRecoveriesGiveTheSameReply) {
   engine.apply(running_campaign(*store, "c", 3, 2));
   const std::string epoch = std::to_string(engine.epoch);
   const std::vector<std::string> claim = {
-      "FCALL", "volley1_claim", "1", "volley:{p00}:", epoch, "900", "8", "100000"};
+      "FCALL", "volley1_claim", "1", "volley:{p00}:", epoch, "900", "8", "100000", ""};
   const auto first = redis.run(claim), second = redis.run(claim);
   ASSERT_EQ(first.view().at(1).size(), 1u);
   ASSERT_EQ(second.view().at(1).size(), 1u);
