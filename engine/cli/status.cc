@@ -23,8 +23,7 @@ void print_site(const json& site) {
   if (const std::string reply = site.value("last_reply", ""); !reply.empty()) fmt::print("      {}\n", reply);
 }
 
-void print_engine(const queue::EngineStatus& status, int64_t now_ms) {
-  const json document = json::parse(status.json, nullptr, false);
+void print_engine(const queue::EngineStatus& status, const json& document, int64_t now_ms) {
   fmt::print("engine {}, {} ago\n", status.engine,
              format_duration(std::chrono::milliseconds(std::max<int64_t>(0, now_ms - status.at_ms))));
   if (!document.is_object() || !document.contains("sites") || !document["sites"].is_array()) return;
@@ -49,12 +48,13 @@ int status(const CommonOptions& options) {
   json all = json::array();
   for (const queue::EngineStatus& engine : *engines) {
     if (*now - engine.at_ms > kFreshMs) continue;
+    json document = json::parse(engine.json, nullptr, false);
+    if (document.is_object() && document.value("state", "") == "stopped") continue;
     ++live;
-    if (options.json) {
-      json document = json::parse(engine.json, nullptr, false);
-      if (document.is_object()) all.push_back(std::move(document));
-    } else {
-      print_engine(engine, *now);
+    if (!options.json) {
+      print_engine(engine, document, *now);
+    } else if (document.is_object()) {
+      all.push_back(std::move(document));
     }
   }
   if (options.json) {

@@ -41,6 +41,8 @@ struct Engine::Impl {
   void stop() {
     if (stopped) return;
     stopped = true;
+    shared.board.set_state("stopped");
+    workers.front()->farewell();
     shared.abandon = true;
     for (auto& worker : workers) worker->stop();
     for (auto& worker : workers) worker->join();
@@ -98,7 +100,8 @@ bool Engine::drain(Duration limit) {
     std::unique_lock lock(shared.mutex);
     // A loop that cannot write its journal does not get done by waiting.
     const TimePoint deadline = monotonic_now() + limit;
-    while (!shared.changed.wait_for(lock, kDrainLook, [&] { return shared.drained == impl_->workers.size(); })) {
+    while (!shared.changed.wait_for(lock, kDrainLook,
+                                    [&] { return shared.drained == impl_->workers.size(); })) {
       if (monotonic_now() >= deadline || !shared.board.trouble().empty()) return false;
     }
   }

@@ -1,6 +1,7 @@
 // From an outcome to its line in the event log.
 //
-// Purpose  The event's id is "<campaign>.<number>.<attempt>": the same after a replay. Thread: pure.
+// Purpose  The event's id names the message: what the API answered for a single one, else "<campaign>.<number>". With
+//          attempt and event it is the same after a replay. Thread: pure.
 #pragma once
 
 #include "engine/delivery/work.h"

@@ -191,8 +191,8 @@ Status Journal::flush() {
     m.written += at;
     m.buffer.erase(0, at);  // the rest of a torn record follows once there is room
     if (failure != 0) {
-      return Error{Errc::kIo, "cannot write " + m.segments.back().path + ": " +
-                                  std::strerror(failure) + "; nothing is sent until there is room"};
+      return Error{Errc::kIo,
+                   "cannot write " + m.segments.back().path + ": " + std::strerror(failure)};
     }
     if (m.segments.back().bytes >= m.segment_bytes) {
       m.close_file();

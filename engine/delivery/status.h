@@ -36,8 +36,8 @@ class StatusBoard {
   StatusBoard(std::string engine_id, std::string hostname, unsigned loops);
   void put(unsigned loop, LoopStatus status);
   void journal_trouble(unsigned loop, std::string error);  // empty: over
-  std::string trouble() const;       // why a loop is held, one line; empty: none is
-  void set_state(std::string state); // "running", "draining", "stopped"
+  std::string trouble() const;        // why a loop is held, one line; empty: none is
+  void set_state(std::string state);  // "running", "draining", "stopped"
   std::string json() const;
 
  private:

@@ -138,7 +138,14 @@ void Worker::look_whether_drained() {
   shared_.changed.notify_all();
 }
 
-void Worker::stop() { loop_.stop(); }
+void Worker::farewell() {
+  loop_.post([this] { door_->publish_status(shared_.board.json()); });
+}
+
+// Behind what was posted before, whose bytes leave at the end of the same turn.
+void Worker::stop() {
+  loop_.post([this] { loop_.stop(); });
+}
 
 void Worker::join() {
   if (thread_.joinable()) thread_.join();

@@ -75,7 +75,8 @@ class Worker final : public SiteTable::Listener,
   void start();
   void wake();
   void drain();
-  void stop();  // the loop ends; join() then
+  void farewell();  // publishes the status once more; loop 0
+  void stop();      // the loop ends; join() then
   void join();
 
   // SiteTable::Listener

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "engine/delivery/event_of.h"
 #include "engine/delivery/worker.h"
+#include "queue/store.h"
 
 namespace volley::delivery {
 namespace {
@@ -54,8 +55,9 @@ metrics::Event to_event(const Record& record) {
   metrics::Event event;
   event.time = record.time;
   event.kind = to_kind(record.verdict);
-  event.id =
-      record.campaign + '.' + std::to_string(record.number) + '.' + std::to_string(record.attempt);
+  event.id = record.campaign == queue::kSingleMessages
+                 ? queue::single_message_id(record.number, record.partition)
+                 : record.campaign + '.' + std::to_string(record.number);
   event.campaign = record.campaign;
   event.lane = queue::to_string(record.lane);
   event.recipient = record.recipient;
@@ -92,7 +94,11 @@ void Worker::on_turn_end() {
 // The whole loop waits: whatever else it did, bytes to a receiver would be among it. Receivers wait for us, and so
 // does the queue: our leases run out if this lasts, and another engine takes over.
 void Worker::hold_until_journalled(const Error& error) {
-  log_error(error.message);
+  if (shared_.abandon.load()) {
+    sites_.reset();
+    return;
+  }
+  log_error(error.message + "; nothing is sent until there is room");
   shared_.board.journal_trouble(index_, error.message);
   TimePoint retry_at = monotonic_now() + kJournalRetryEvery;
   for (;;) {

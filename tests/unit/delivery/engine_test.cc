@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/delivery/event_of.h"
 #include "tests/unit/delivery/owner_bench.h"
 #include "tests/unit/delivery/smtp_peer.h"
 
@@ -30,6 +31,7 @@ struct EngineLife {
     settings.hostname = "mail.example.com";
     settings.data_directory = directory;
     settings.connections_cap = connections;
+    settings.retry_wheel = std::chrono::milliseconds(1);
     settings.routes = {Route{"*", "127.0.0.1", port}};
     auto started =
         Engine::start(settings, url, "engine-a", key, kPartitions, keys, registry, *events);
@@ -102,6 +104,9 @@ TEST_F(EngineTest, TwoLoopsAndOneConnectionFinishManyDomains) {
   }));
 
   ASSERT_TRUE(l->engine->drain(std::chrono::seconds(30)));
+  auto last = store->engines();
+  ASSERT_TRUE(last.ok() && last->size() == 1);
+  EXPECT_EQ(nlohmann::json::parse((*last)[0].json)["state"], "stopped");
   EXPECT_EQ(l->registry.total(metrics::Metric::kDeliveredBulk), 400u);
   EXPECT_EQ(l->registry.total(metrics::Metric::kRecipientsInMemory), 0u);
   l.reset();
@@ -144,6 +149,22 @@ TEST_F(EngineTest, DrainedInTheMiddleItLosesNothing) {
   EXPECT_EQ(peer.inbox().size(), 4000u);
 }
 
+// The queue's clock reaches the sites: a retry that would come too late is made when its time is up, and is the last.
+TEST_F(EngineTest, GivesUpBeforeTheFirstRetryIsDue) {
+  peer.defer_all();
+  import_campaign(*store, "november", domains(3), 5, "Hello {{name}}", 3'600'000);
+  ASSERT_TRUE(
+      store->edit("november", [](queue::Campaign& c) { c.retry.give_up_after_ms = 300; }).ok());
+  auto l = life(2, 2);
+  ASSERT_TRUE(until([&] { return state("november") == queue::CampaignState::kFinished; }));
+  const queue::Counts c = counts_of(*store, "november");
+  EXPECT_EQ(c.expired, 15u);
+  EXPECT_EQ(c.queued, 0u);
+  EXPECT_EQ(c.deferrals, 15u);
+  EXPECT_EQ(peer.deferrals(), 30u) << "the first attempt and the last";
+  EXPECT_EQ(peer.messages(), 0u);
+}
+
 // While the disk is full nothing is sent whose outcome could not be written down.
 TEST_F(EngineTest, AFullDiskHoldsSendingUntilThereIsRoom) {
   ::signal(SIGXFSZ, SIG_IGN);
@@ -157,12 +178,43 @@ TEST_F(EngineTest, AFullDiskHoldsSendingUntilThereIsRoom) {
   const bool held =
       until([&] { return l->engine->status_json().find("cannot write") != std::string::npos; });
   EXPECT_LT(peer.messages(), 4000u);
+  const std::string trouble = l->engine->trouble();
+  EXPECT_EQ(trouble.find("journal: cannot write "), 0u) << trouble;
   EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   ASSERT_TRUE(held);
   ASSERT_TRUE(until([&] { return state("november") == queue::CampaignState::kFinished; }));
   EXPECT_EQ(l->engine->status_json().find("cannot write"), std::string::npos);
+  EXPECT_EQ(l->engine->trouble(), "");
   for (const auto& [address, times] : peer.inbox()) EXPECT_EQ(times, 1u) << address;
   EXPECT_EQ(peer.inbox().size(), 4000u);
+}
+
+TEST_F(EngineTest, DrainingDoesNotWaitForAFullDisk) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  import_campaign(*store, "november", domains(10), 400);
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  struct rlimit tight = before;
+  tight.rlim_cur = 100'000;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  auto l = life(1, 4);
+  const bool held = until([&] { return !l->engine->trouble().empty(); });
+  EXPECT_FALSE(held && l->engine->drain(std::chrono::hours(1)));
+  l.reset();
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_TRUE(held);
+}
+
+TEST(EventOf, NamesTheMessageAsTheApiDid) {
+  Record record;
+  record.campaign = "november";
+  record.number = 42;
+  record.partition = 7;
+  record.attempt = 3;
+  EXPECT_EQ(to_event(record).id, "november.42");
+  EXPECT_EQ(to_event(record).attempt, 3u);
+  record.campaign = queue::kSingleMessages;
+  EXPECT_EQ(to_event(record).id, queue::single_message_id(42, 7));
 }
 
 // The child of the test below: an engine until it is killed.

@@ -48,6 +48,9 @@ class SmtpPeer {
   uint16_t port() const { return port_; }
   size_t messages() const { return messages_; }
   size_t most_connections() const { return most_; }
+  // From now on every recipient is told to come back later.
+  void defer_all() { deferring_ = true; }
+  size_t deferrals() const { return deferrals_; }
   std::map<std::string, unsigned> inbox() const {
     const std::lock_guard lock(mutex_);
     return inbox_;
@@ -111,6 +114,11 @@ class SmtpPeer {
       out += "250 2.0.0 taken\r\n";
     } else if (line.starts_with("EHLO")) {
       out += "250-peer.example.net\r\n250-PIPELINING\r\n250 8BITMIME\r\n";
+    } else if (line.starts_with("RCPT") && deferring_) {
+      ++deferrals_;
+      out += "452 4.2.2 mailbox full\r\n";
+    } else if (line.starts_with("DATA") && c.recipients.empty()) {
+      out += "503 5.5.1 no recipient\r\n";
     } else if (line.starts_with("RCPT")) {
       const size_t from = line.find('<'), to = line.find('>');
       c.recipients.push_back(line.substr(from + 1, to - from - 1));
@@ -136,7 +144,8 @@ class SmtpPeer {
   std::vector<Connection> connections_;
   mutable std::mutex mutex_;
   std::map<std::string, unsigned> inbox_;
-  std::atomic<size_t> messages_{0}, most_{0};
+  std::atomic<size_t> messages_{0}, most_{0}, deferrals_{0};
+  std::atomic<bool> deferring_{false};
 };
 
 }  // namespace volley::delivery::testing
