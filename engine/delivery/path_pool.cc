@@ -207,7 +207,7 @@ void PathPool::on_session_gone(Session&) {
 }
 
 void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint now) {
-  const std::shared_ptr<Host> host = session.host();
+  const std::shared_ptr<Host>& host = session.host();
   tools_.shard[Metric::kConnectionsFailed].add();
   site_.cells()[SiteMetric::kConnectionFailures].add();
   if (host->learn(end.quirks, now)) return;  // it will be talked to in another way, at once
