@@ -17,7 +17,7 @@ ProgressState half_way() {
 }
 
 TEST(ProgressLine, SaysWhatIsAsked) {
-  EXPECT_EQ(progress_line(half_way(), 0), "sent 900, deferred 200, bounced 100, left 1,000, 400/s, ETA 2s");
+  EXPECT_EQ(progress_line(half_way(), 0), "sent 900, deferred 200, bounced 100, left 1,000, 400/s, ETA 2.0s");
 }
 
 TEST(ProgressLine, DrawsABarThatFitsTheTerminal) {
