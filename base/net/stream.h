@@ -12,6 +12,8 @@
 // Thread    The loop's.
 // Errors    All through on_closed(), never from inside connect() or write():
 //             kConnection  refused, reset, timed out, unreachable, closed by the peer
+//             kTempFail    this machine lacks something: descriptors, ports, memory, the source
+//             address
 //             kProtocol    TLS: handshake or record failed, certificate refused (only TLS gives
 //             this one)
 //           A peer's FIN: everything read first, then one flush of what on_data() wrote, then

@@ -15,6 +15,30 @@
 
 namespace volley::net {
 
+namespace {
+
+// What is missing here says nothing about the peer.
+Errc whose_fault(int uv_code) {
+  switch (uv_code) {
+    case UV_EMFILE:
+    case UV_ENFILE:
+    case UV_ENOBUFS:
+    case UV_ENOMEM:
+    case UV_EADDRNOTAVAIL:
+    case UV_EADDRINUSE:
+      return Errc::kTempFail;
+    default:
+      return Errc::kConnection;
+  }
+}
+
+Error cannot_connect(const Endpoint& to, int uv_code) {
+  return Error{whose_fault(uv_code),
+               fmt::format("connect to {}: {}", to.str(), uv_strerror(uv_code))};
+}
+
+}  // namespace
+
 Error connection_lost(int uv_code) {
   return Error{Errc::kConnection, fmt::format("connection lost: {}", uv_strerror(uv_code))};
 }
@@ -39,14 +63,14 @@ Status UvStream::prepare_source(const Endpoint& source) {
   Result<SockAddr> address = to_sockaddr(source);
   if (!address) return address.error();
   const int socket = ::socket(address->family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (socket < 0) return connection_lost(uv_translate_sys_error(errno));
+  if (socket < 0) return cannot_connect(peer_, uv_translate_sys_error(errno));
   // The kernel chooses the port when connecting, so that one port can serve many destinations.
   const int on = 1;
   ::setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   if (::bind(socket, address->get(), address->size) != 0) {
     const int error = uv_translate_sys_error(errno);
     ::close(socket);
-    return Error{Errc::kConnection,
+    return Error{Errc::kTempFail,
                  fmt::format("cannot send from {}: {}", source.host(), uv_strerror(error))};
   }
   const int code = uv_tcp_open(&uv_.tcp, socket);
@@ -65,8 +89,7 @@ void UvStream::connect_to(const Endpoint& to, const std::optional<Endpoint>& sou
     UvStream* self = self_of(request->handle->data);
     if (self->closed_) return;
     if (status != 0) {
-      return self->die(Error{Errc::kConnection, fmt::format("connect to {}: {}", self->peer_.str(),
-                                                            uv_strerror(status))});
+      return self->die(cannot_connect(self->peer_, status));
     }
     self->connected_ = true;
     if (!self->out_.empty() || self->ended_) self->loop_.request_flush(*self);
@@ -82,10 +105,7 @@ void UvStream::connect_to(const Endpoint& to, const std::optional<Endpoint>& sou
   }
   uv_tcp_nodelay(&uv_.tcp, 1);
   const int code = uv_tcp_connect(&connect_, &uv_.tcp, address->get(), connected);
-  if (code != 0) {
-    fail_later(
-        Error{Errc::kConnection, fmt::format("connect to {}: {}", to.str(), uv_strerror(code))});
-  }
+  if (code != 0) fail_later(cannot_connect(to, code));
 }
 
 bool UvStream::accept_from(uv_stream_t* server) {

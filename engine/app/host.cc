@@ -1,8 +1,11 @@
 #include "engine/app/host.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <thread>
 
+#include "engine/delivery/connection_budget.h"
 #include "engine/delivery/engine.h"
 
 namespace volley::app {
@@ -36,6 +39,13 @@ delivery::SiteOverride site_override(const cli::SiteSetting& setting) {
   return out;
 }
 
+uint32_t max_connections(uint32_t wanted) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) files.rlim_cur = 1024;
+  const uint32_t possible = delivery::connections_for_open_files(files.rlim_cur);
+  return wanted > 0 ? std::min(wanted, possible) : possible;
+}
+
 Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) {
   const cli::Settings& from = *request.settings;
   delivery::Settings out;
@@ -43,6 +53,7 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
   out.hostname = from.hostname;
   out.source_ip = from.source_ip;
   out.smtp_port = from.smtp_port;
+  out.max_connections = max_connections(from.max_connections);
   out.connections_cap = request.connections;
   out.dns = from.dns;
   out.data_directory = request.data_directory;

@@ -51,6 +51,10 @@ void read_smtp(Table table, Settings& out) {
     if (*port < 1 || *port > 65535) table.fail("port", "must be from 1 to 65535");
     out.smtp_port = static_cast<uint16_t>(*port);
   }
+  if (auto most = table.integer("max_connections")) {
+    if (*most < 1 || *most > 1'000'000) table.fail("max_connections", "must be from 1 to 1000000");
+    out.max_connections = static_cast<uint32_t>(*most);
+  }
   if (auto ip = table.string("source_ip")) {
     const bool v6 = ip->find(':') != std::string::npos;
     if (!net::Endpoint::parse(v6 ? "[" + *ip + "]:0" : *ip + ":0")) {

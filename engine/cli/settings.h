@@ -42,6 +42,7 @@ struct Settings {
   dns::Settings dns;
   uint16_t smtp_port = 25;
   std::string source_ip;
+  uint32_t max_connections = 0;        // of the whole process; 0: what the open files leave
 
   std::string http_listen;             // empty: no HTTP for `serve`
   std::string http_token_file;

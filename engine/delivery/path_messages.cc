@@ -12,7 +12,8 @@ using Kind = smtp::Outcome::Kind;
 
 constexpr uint32_t kFairShare =
     20;  // messages after which a session makes room for a path without one
-constexpr size_t kFailAtOnce = 512;       // recipients deferred in one turn
+constexpr size_t kFailAtOnce = 512;  // recipients deferred in one turn
+constexpr const char* kInARow = "50 refusals in a row";
 constexpr int64_t kLateGraceMs = 60'000;  // a last attempt made on time is not too late
 
 smtp::Outcome local_outcome(std::string_view error, smtp::EnhancedCode code) {
@@ -79,7 +80,11 @@ void PathPool::prepared(ActiveWork& work, std::vector<Preparer::Item> items) {
 bool PathPool::next_message(Session& session, Message& message) {
   const TimePoint now = tools_.loop.now();
   lanes_.release(now);
-  if (tools_.draining || failing_ || lanes_.waiting() == 0 || site_.paused(now)) return false;
+  if (tools_.draining || failing_ || site_.paused(now)) return false;
+  if (lanes_.waiting() == 0) {
+    if (tools_.turns.make_room()) session.quit();
+    return false;
+  }
   if (session.submitted() >= kFairShare && runner_.yield_one()) {
     session.quit();
     return false;
@@ -221,8 +226,7 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
                                    work.work->campaign->record.retry, tools_.random);
   const PathAction action = path_action(outcome, verdict);
   const std::string& campaign = work.work->destination.campaign;
-  if (outcome.reply.code != 0) site_.note(outcome.reply.str());
-  if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, outcome.reply.str());
+  act(action, outcome.reply, campaign, now);
   report(action, campaign, now);
   if (action.no_pipelining) host.learn(smtp::kNoPipelining, now);
   if (action.next_host && hosts_.size() > 1) host.failed(now, tools_.random);
@@ -257,8 +261,20 @@ void PathPool::report(const PathAction& action, std::string_view campaign, TimeP
   }
 }
 
+void PathPool::act(const PathAction& action, const smtp::Reply& reply, std::string_view campaign,
+                   TimePoint now) {
+  if (reply.code != 0) site_.note(reply.str());
+  if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, reply.str());
+  if (path_->shares > 1 && !action.nothing()) {
+    tools_.foreman.tell({path_, action, reply.str(), {}, {}});
+  }
+}
+
 void PathPool::brake(const Braking& braking, std::string_view campaign, TimePoint now) {
-  if (braking.pause_site) site_.pause(*braking.pause_site, "50 refusals in a row", now);
+  if (braking.pause_site) {
+    site_.pause(*braking.pause_site, kInARow, now);
+    if (path_->shares > 1) tools_.foreman.tell({path_, {}, {}, *braking.pause_site, kInARow});
+  }
   if (!braking.pause_campaign_reason.empty()) {
     tools_.foreman.pause_campaign(campaign, braking.pause_campaign_reason);
   }

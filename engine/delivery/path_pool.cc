@@ -14,8 +14,10 @@ using metrics::Metric;
 using metrics::SiteMetric;
 
 constexpr size_t kAddresses = 5;
+constexpr Duration kLackingRest = std::chrono::seconds(1);
 constexpr int64_t kWorthASession = 4;  // bulk recipients waiting that justify one more connection
 constexpr smtp::EnhancedCode kNoDns{4, 4, 3};
+constexpr smtp::EnhancedCode kLacking{4, 3, 2};
 constexpr smtp::EnhancedCode kUnroutable{4, 4, 4};
 constexpr smtp::EnhancedCode kNoHost{5, 4, 4};
 
@@ -49,6 +51,7 @@ PathPool::PathPool(Tools& tools, SiteRunner& runner, Site& site, std::shared_ptr
   for (const dns::MxHost& host : path_->hosts) {
     hosts_.push_back(tools_.hosts.find(host.name, path_->port));
   }
+  given_up_.resize(hosts_.size());
 }
 
 PathPool::~PathPool() {
@@ -56,6 +59,7 @@ PathPool::~PathPool() {
   for (const auto& session : sessions_) {
     if (session->gone()) continue;
     site_.connection(-1);
+    tools_.turns.give_back();
     tools_.shard[Metric::kConnectionsOpen].sub();
   }
 }
@@ -161,6 +165,8 @@ smtp::ClientOptions PathPool::client_options(const Host& host, TimePoint now) co
 }
 
 void PathPool::connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now) {
+  // Taken while we asked for the address: our turn comes again.
+  if (!tools_.turns.take()) return wake();
   SessionOptions options;
   options.client = client_options(*hosts_[host], now);
   options.host = hosts_[host];
@@ -187,6 +193,7 @@ void PathPool::on_session_ready(Session& session) {
   last_failure_.reset();
   failing_ = false;
   rest_until_ = {};
+  given_up_.assign(hosts_.size(), false);
   wake();  // the next connection may be opened now
 }
 
@@ -202,11 +209,14 @@ void PathPool::on_session_ended(Session& session, const SessionEnd& end) {
 
 void PathPool::on_session_gone(Session&) {
   site_.connection(-1);
+  tools_.turns.give_back();
   tools_.shard[Metric::kConnectionsOpen].sub();
   wake();
+  tools_.foreman.wake_next();
 }
 
 void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint now) {
+  if (end.local) return lacking(end.closed.outcome.error, now);
   const std::shared_ptr<Host>& host = session.host();
   tools_.shard[Metric::kConnectionsFailed].add();
   site_.cells()[SiteMetric::kConnectionFailures].add();
@@ -223,20 +233,32 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
   } else {
     const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
     const PathAction action = path_action(outcome, verdict);
-    site_.note(outcome.reply.code ? outcome.reply.str() : outcome.error);
-    if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, outcome.reply.str());
+    if (outcome.reply.code == 0) site_.note(outcome.error);
+    act(action, outcome.reply, campaign, now);
     report(action, campaign, now);
   }
   host_failed(*host, outcome, now);
 }
 
-// Once nothing is connected, being connected, or worth a try, what waits is deferred and the path rests.
+// Nobody refused us: the mail waits until there is what was missing.
+void PathPool::lacking(std::string why, TimePoint now) {
+  rest_until_ = now + kLackingRest;
+  last_failure_ = unreachable(smtp::Outcome::Kind::kRetry, std::move(why), kLacking);
+}
+
+// Once nothing is connected or being connected, and each host failed in turn, what waits is deferred and the path
+// rests. "In turn", since by the time the last of them has timed out the first one's back-off is over.
 void PathPool::host_failed(Host& host, const smtp::Outcome& outcome, TimePoint now) {
   host.failed(now, tools_.random);
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    if (hosts_[i].get() == &host || hosts_[i]->bad(now)) given_up_[i] = true;
+  }
   // "No such host" counts only when all say so: a host that is down may come back.
   if (outcome.local != kNoHost || !last_failure_) last_failure_ = outcome;
   const Tally have = tally();
-  if (have.ready + have.opening > 0 || choose_host(now)) return;
+  if (have.ready + have.opening > 0) return;
+  if (std::find(given_up_.begin(), given_up_.end(), false) != given_up_.end()) return;
+  given_up_.assign(hosts_.size(), false);
   TimePoint soonest = kNever;
   for (const auto& h : hosts_) soonest = std::min(soonest, h->bad_until);
   rest_until_ = soonest;
@@ -263,11 +285,8 @@ void PathPool::working_session_ended(Session& session, const SessionEnd& end, Ti
   }
   if (stage == smtp::Stage::kIdle && closed.outcome.reply.code != 0) {
     const smtp::Verdict verdict = tools_.classifier.classify(closed.outcome, path_->provider);
-    site_.note(closed.outcome.reply.str());
-    if (site_.act(path_action(closed.outcome, verdict), now)) {
-      const std::string campaign(some_campaign());
-      tools_.foreman.pause_campaign(campaign, closed.outcome.reply.str());
-    }
+    const std::string campaign(some_campaign());
+    act(path_action(closed.outcome, verdict), closed.outcome.reply, campaign, now);
   }
 }
 

@@ -80,9 +80,13 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now);
   smtp::ClientOptions client_options(const Host& host, TimePoint now) const;
   void host_failed(Host& host, const smtp::Outcome& outcome, TimePoint now);
+  void lacking(std::string why, TimePoint now);
   void opening_failed(Session& session, const SessionEnd& end, TimePoint now);
   void working_session_ended(Session& session, const SessionEnd& end, TimePoint now);
   void report(const PathAction& action, std::string_view campaign, TimePoint now);
+  // What a reply means for the site, here and on its other loops.
+  void act(const PathAction& action, const smtp::Reply& reply, std::string_view campaign,
+           TimePoint now);
   void brake(const Braking& braking, std::string_view campaign, TimePoint now);
   std::string_view some_campaign() const;
   bool keeps_pace(ActiveWork& work, TimePoint now);
@@ -99,6 +103,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   const std::shared_ptr<const Path> path_;
   Lanes lanes_;
   std::vector<std::shared_ptr<Host>> hosts_;  // as path_->hosts
+  std::vector<bool> given_up_;                // of hosts_: failed since a session was last ready
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Opening> openings_;
   size_t turn_ = 0;  // among equal hosts

@@ -65,7 +65,9 @@ void Session::on_closed(Error error) {
   const TimePoint now = loop_.now();
   switch (state_) {
     case State::kConnecting:
-      return never_connected(std::move(error.message), false);
+      return never_connected(std::move(error.message), error.code == Errc::kTempFail
+                                                           ? Unconnected::kLocal
+                                                           : Unconnected::kRefused);
     case State::kOpen:
       break;
     case State::kLingering:
@@ -85,7 +87,7 @@ void Session::on_timer() {
   const TimePoint now = loop_.now();
   switch (state_) {
     case State::kConnecting:
-      return never_connected("connection timed out", true);
+      return never_connected("connection timed out", Unconnected::kTimedOut);
     case State::kLingering:
       return gone_now();
     case State::kGone:
@@ -104,7 +106,7 @@ void Session::on_timer() {
 void Session::quit() {
   if (quitting_ || state_ >= State::kLingering) return;
   quitting_ = true;
-  if (state_ == State::kConnecting) return never_connected("given up", false);
+  if (state_ == State::kConnecting) return never_connected("given up", Unconnected::kRefused);
   client_.quit(loop_.now());
   step();
 }
@@ -230,10 +232,11 @@ void Session::on_client_closed(const smtp::Closed& closed) {
   if (!lingering) gone_now();
 }
 
-void Session::never_connected(std::string why, bool timed_out) {
+void Session::never_connected(std::string why, Unconnected how) {
   state_ = State::kGone;
   SessionEnd end;
-  end.timed_out = timed_out;
+  end.timed_out = how == Unconnected::kTimedOut;
+  end.local = how == Unconnected::kLocal;
   end.closed.reason = quitting_ ? smtp::CloseReason::kQuit : smtp::CloseReason::kPeerClosed;
   end.closed.outcome.kind = smtp::Outcome::Kind::kRetry;
   end.closed.outcome.stage = smtp::Stage::kConnect;

@@ -58,6 +58,8 @@ struct SessionOptions {
 struct SessionEnd {
   bool connected = false, ready = false;
   bool timed_out = false;  // no answer to the connection request
+  bool local =
+      false;  // never connected for want of something here: descriptors, ports, the source address
   smtp::Closed closed;
   smtp::Quirks quirks = 0;
   uint32_t answered = 0;  // transactions the receiver had a word on
@@ -110,7 +112,8 @@ class Session final : public net::StreamListener {
   size_t write_out(TimePoint now);
   void arm(TimePoint now);
   void on_client_closed(const smtp::Closed& closed);
-  void never_connected(std::string why, bool timed_out);
+  enum class Unconnected : uint8_t { kRefused, kTimedOut, kLocal };
+  void never_connected(std::string why, Unconnected how);
   void gone_now();
 
   net::Loop& loop_;

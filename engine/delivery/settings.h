@@ -47,7 +47,8 @@ struct Settings {
   std::string source_ip;  // bind address for outgoing connections, empty: the system's choice
   uint16_t smtp_port = 25;
   std::vector<Route> routes;
-  uint32_t connections_cap = 0;  // per site, summed over loops; 0: as limits say
+  uint32_t max_connections = 1000;  // of the whole process
+  uint32_t connections_cap = 0;     // per site, summed over loops; 0: as limits say
   std::vector<SiteOverride> sites;
   dns::Settings dns;
   std::string data_directory;  // journal lives in <data>/journal

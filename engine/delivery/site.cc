@@ -70,13 +70,19 @@ Site::Site(std::string name, std::string provider, metrics::SiteCells& cells)
 
 void Site::adopt(const Path& path, unsigned rank, TimePoint now) {
   limits_ = path.limits;
-  share_ = limit_share(limits_.connections, path.shares, rank);
+  shares_ = std::max(1u, path.shares);
+  rank_ = rank;
   refresh_rate(now);
 }
 
 uint32_t Site::connection_limit(TimePoint now) const {
-  if (!connections_cap_.holds(now)) return share_;
-  return std::min(share_, static_cast<uint32_t>(connections_cap_.value));
+  const uint32_t configured = share(limits_.connections);
+  if (!connections_cap_.holds(now)) return configured;
+  return std::min(configured, share(connections_cap_.value));
+}
+
+uint32_t Site::share(double total) const {
+  return limit_share(static_cast<uint32_t>(total), shares_, rank_);
 }
 
 uint32_t Site::message_limit(TimePoint now) const {
@@ -86,7 +92,10 @@ uint32_t Site::message_limit(TimePoint now) const {
 
 void Site::refresh_rate(TimePoint now) {
   double rate = limits_.rate;
-  if (rate_cap_.holds(now)) rate = rate == 0 ? rate_cap_.value : std::min(rate, rate_cap_.value);
+  if (rate_cap_.holds(now)) {
+    const double learned = rate_cap_.value / shares_;
+    rate = rate == 0 ? learned : std::min(rate, learned);
+  }
   if (rate != bucket_.rate()) bucket_.set_rate(rate, now);
 }
 
@@ -136,7 +145,7 @@ bool Site::act(const PathAction& action, TimePoint now) {
   if (action.halve_connections && may_halve(connections_cap_, now)) {
     const int64_t used =
         std::min<int64_t>(connection_limit(now), std::max<int64_t>(connections_, 2));
-    tighten(connections_cap_, static_cast<double>(std::max<int64_t>(1, used / 2)));
+    tighten(connections_cap_, static_cast<double>(std::max<int64_t>(1, used * shares_ / 2)));
   }
   if (action.messages) tighten(messages_cap_, action.messages);
   if (action.halve_messages && may_halve(messages_cap_, now)) {
@@ -146,7 +155,7 @@ bool Site::act(const PathAction& action, TimePoint now) {
   if (action.halve_rate && may_halve(rate_cap_, now)) {
     const double measured = std::max(1.0, meter_.rate(now));
     const double current = bucket_.rate() > 0 ? std::min(bucket_.rate(), measured) : measured;
-    tighten(rate_cap_, std::max(kSlowest, current / 2));
+    tighten(rate_cap_, std::max(kSlowest, current * shares_ / 2));
   }
   refresh_rate(now);
   if (action.force_tls) force_tls_until_ = until;
@@ -221,8 +230,9 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   if (!connecting.empty()) return std::string(connecting);
   const uint32_t limit = connection_limit(now);
   if (connections_ >= limit) {
-    return fmt::format("connections ({}, {})", limit,
-                       limit < share_ ? "the receiver's reply" : limits_.connections_from);
+    return fmt::format(
+        "connections ({}, {})", limit,
+        limit < share(limits_.connections) ? "the receiver's reply" : limits_.connections_from);
   }
   if (campaign_rate > 0 && held > 0) return campaign();
   return "nothing";

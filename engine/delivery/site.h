@@ -89,7 +89,7 @@ class Site {
   bool learned(TimePoint now) const;
 
  private:
-  struct Tightened {  // a limit below the configured one, for a while
+  struct Tightened {  // a limit below the configured one, of all loops together, for a while
     double value = 0;
     TimePoint until{};
     TimePoint halved{};
@@ -101,13 +101,14 @@ class Site {
     TimePoint since{};
   };
   bool may_halve(Tightened& limit, TimePoint now);
+  uint32_t share(double total) const;
   void refresh_rate(TimePoint now);
   bool escalates(const PathAction& action, TimePoint now);
 
   std::string name_, provider_;
   metrics::SiteCells& cells_;
   EffectiveLimits limits_;
-  uint32_t share_ = 0;  // of limits_.connections
+  unsigned shares_ = 1, rank_ = 0;  // over how many loops the site is spread, and which this one is
   TokenBucket bucket_;
   Tightened connections_cap_, rate_cap_, messages_cap_;
   TimePoint paused_until_{}, force_tls_until_{};

@@ -1,5 +1,7 @@
 #include "engine/delivery/site_runner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace volley::delivery {
@@ -26,9 +28,14 @@ SiteRunner::SiteRunner(Tools& tools, std::string name, std::string provider,
       timer_(tools.loop, [this] { tools_.foreman.wake(*this); }),
       idle_since_(tools.loop.now()) {}
 
+SiteRunner::~SiteRunner() { tools_.turns.leave(*this); }
+
+void SiteRunner::adopt(const Path& path, TimePoint now) {
+  site_.adopt(path, rank_of(path, tools_.loop_index, tools_.settings.loops), now);
+}
+
 PathPool& SiteRunner::pool(const std::shared_ptr<const Path>& path) {
-  const unsigned rank = rank_of(*path, tools_.loop_index, tools_.settings.loops);
-  site_.adopt(*path, rank, tools_.loop.now());
+  adopt(*path, tools_.loop.now());
   const auto known = by_key_.find(path->key);
   if (known != by_key_.end()) return *known->second;
   pools_.push_back(std::make_unique<PathPool>(tools_, *this, site_, path));
@@ -66,7 +73,10 @@ void SiteRunner::run(TimePoint now) {
     make_room(now);
     open(now);
     look_around(now);
+  } else {
+    tools_.turns.leave(*this);
   }
+  if (tools_.turns.next() != this) tools_.foreman.wake_next();
   size_t closing = 0;
   for (const auto& pool : pools_) closing += pool->closing();
   yields_ = starving_ > closing ? starving_ - closing : 0;
@@ -75,7 +85,7 @@ void SiteRunner::run(TimePoint now) {
 }
 
 bool SiteRunner::yield_one() {
-  if (yields_ == 0) return false;
+  if (yields_ == 0) return tools_.turns.make_room();
   --yields_;
   return true;
 }
@@ -141,12 +151,14 @@ void SiteRunner::open(TimePoint now) {
   const size_t limit = site_.connection_limit(now);
   for (size_t used = slots(); used < limit;) {
     PathPool* pool = neediest(now);
-    if (pool == nullptr) return;
+    if (pool == nullptr) break;
+    if (!tools_.turns.may_open(*this)) return;
     next_ = (next_ + 1) % pools_.size();
     const size_t before = pool->slots();
     pool->open_one(now);
     used += pool->slots() - before;
   }
+  tools_.turns.leave(*this);
 }
 
 void SiteRunner::wait_for_token(TimePoint now) {
@@ -183,7 +195,8 @@ int64_t SiteRunner::rest_ms(const PathPool& pool, TimePoint now) const {
 
 bool SiteRunner::tick(TimePoint now) {
   const Duration patience = tools_.settings.idle_return;
-  const bool long_pause = site_.paused(now) && site_.paused_until() - now >= patience;
+  const bool long_pause = (site_.paused(now) && site_.paused_until() - now >= patience) ||
+                          site_.connection_limit(now) == 0;
   for (const auto& pool : pools_) {
     for (ActiveWork* work : pool->lanes().all()) {
       // One that is held will be wanted again: to claim it again and again costs more than it waits.
@@ -231,6 +244,8 @@ SiteSnapshot SiteRunner::snapshot(TimePoint now) {
     if (campaign_rate == 0) campaign_rate = pool->lanes().held_rate();
     if (connecting.empty()) connecting = pool->connecting(now);
   }
+  if (waits)
+    connecting = fmt::format("open connections ({}, all sites together)", tools_.turns.limit());
   return site_.snapshot(now, connecting, campaign_rate);
 }
 

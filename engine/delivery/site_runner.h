@@ -18,11 +18,13 @@
 
 namespace volley::delivery {
 
-class SiteRunner {
+class SiteRunner : public TurnTaker {
  public:
   SiteRunner(Tools& tools, std::string name, std::string provider, metrics::SiteCells& cells);
+  ~SiteRunner();
 
   Site& site() { return site_; }
+  void adopt(const Path& path, TimePoint now);  // the limits of the newest path count
   PathPool& pool(const std::shared_ptr<const Path>& path);
   const PathPool* find(const Path& path) const;
 

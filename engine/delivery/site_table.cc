@@ -25,11 +25,11 @@ struct SiteTable::Impl final : Tools::Foreman, Preparer::Receiver, net::FlushEnt
     std::string campaign, reason;
   };
 
-  Impl(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, Brakes& brakes,
+  Impl(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, Commons& commons,
        metrics::Registry& r, metrics::Shard& shard, Listener& l, uint64_t seed, unsigned loop_index)
       : registry(r),
         listener(l),
-        tools(loop, settings, resolver, brakes, shard, l, *this, *this, seed, loop_index),
+        tools(loop, settings, resolver, commons, shard, l, *this, *this, seed, loop_index),
         tick_timer(loop, [this] { tick(); }) {
     auto context = net::TlsContext::client({});
     if (context) {
@@ -47,8 +47,15 @@ struct SiteTable::Impl final : Tools::Foreman, Preparer::Receiver, net::FlushEnt
     }
     tools.loop.request_flush(*this);
   }
+  void wake_next() override {
+    if (TurnTaker* next = tools.turns.next()) wake(static_cast<SiteRunner&>(*next));
+  }
   void pause_campaign(std::string_view campaign, std::string_view reason) override {
     pauses.push_back({std::string(campaign), std::string(reason)});
+    tools.loop.request_flush(*this);
+  }
+  void tell(SiteNews item) override {
+    news.push_back(std::move(item));
     tools.loop.request_flush(*this);
   }
   bool on_flush() override { return true; }
@@ -81,6 +88,7 @@ struct SiteTable::Impl final : Tools::Foreman, Preparer::Receiver, net::FlushEnt
   std::unordered_map<uint64_t, std::unique_ptr<ActiveWork>> works;
   std::vector<SiteRunner*> woken;
   std::vector<Pause> pauses;
+  std::vector<SiteNews> news;
   net::Timer tick_timer;
   uint64_t last_work = 0;
   TimePoint hosts_swept{};
@@ -107,6 +115,9 @@ void SiteTable::Impl::on_flushed() {
   std::vector<Pause> to_pause;
   to_pause.swap(pauses);
   for (const Pause& pause : to_pause) listener.on_pause_campaign(pause.campaign, pause.reason);
+  std::vector<SiteNews> to_tell;
+  to_tell.swap(news);
+  for (const SiteNews& item : to_tell) listener.on_site_news(item);
   hand_back();
 }
 
@@ -127,6 +138,7 @@ void SiteTable::Impl::tick() {
     tools.hosts.forget_stale(now);
     hosts_swept = now;
   }
+  wake_next();
   const auto due = tools.ledger.take_progress(now - tools.settings.progress_interval);
   for (const uint64_t id : due) {
     const auto work = works.find(id);
@@ -137,9 +149,9 @@ void SiteTable::Impl::tick() {
 }
 
 SiteTable::SiteTable(net::Loop& loop, const Settings& settings, dns::Resolver& resolver,
-                     Brakes& brakes, metrics::Registry& registry, metrics::Shard& shard,
+                     Commons& commons, metrics::Registry& registry, metrics::Shard& shard,
                      Listener& listener, uint64_t seed, unsigned loop_index)
-    : impl_(std::make_unique<Impl>(loop, settings, resolver, brakes, registry, shard, listener,
+    : impl_(std::make_unique<Impl>(loop, settings, resolver, commons, registry, shard, listener,
                                    seed, loop_index)) {}
 
 SiteTable::~SiteTable() = default;
@@ -167,7 +179,7 @@ bool SiteTable::wants_more(const Path& path) const {
   const TimePoint now = impl_->tools.loop.now();
   const Site& site = runner->site();
   const PathPool* pool = runner->find(path);
-  if (site.paused(now)) return false;
+  if (site.paused(now) || site.connection_limit(now) == 0) return false;
   if (pool != nullptr && pool->resting(now) && pool->slots() == 0) return false;
   const double rate = site.rate_limit();
   const double ahead = kSecondsAhead * (rate > 0 ? rate : site.rate(now));
@@ -175,6 +187,25 @@ bool SiteTable::wants_more(const Path& path) const {
   const double usable = std::max(least, ahead);
   // What is held for its campaign's pace is in nobody's way.
   return static_cast<double>(site.waiting_now() - site.held) < usable;
+}
+
+bool SiteTable::serves(const Path& path) const {
+  SiteRunner* const runner = impl_->find(path);
+  return runner == nullptr || runner->site().connection_limit(impl_->tools.loop.now()) > 0;
+}
+
+void SiteTable::hear(const SiteNews& news) {
+  if (impl_->tools.draining) return;
+  const TimePoint now = impl_->tools.loop.now();
+  SiteRunner& runner = impl_->runner(*news.path);
+  runner.adopt(*news.path, now);
+  Site& site = runner.site();
+  if (!news.reply.empty()) site.note(news.reply);
+  // Whether a campaign pauses is said where the reply was heard.
+  static_cast<void>(site.act(news.action, now));
+  if (news.pause > Duration{}) site.pause(news.pause, news.reason, now);
+  impl_->wake(runner);
+  impl_->arm();
 }
 
 void SiteTable::drain() {

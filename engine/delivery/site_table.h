@@ -18,7 +18,8 @@
 
 #include "base/net/loop.h"
 #include "base/random.h"
-#include "engine/delivery/brakes.h"
+#include "engine/delivery/commons.h"
+#include "engine/delivery/outcome_policy.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/work.h"
 #include "metrics/registry.h"
@@ -36,6 +37,15 @@ struct SiteSnapshot {  // for status, explain, /metrics
   int64_t paused_for_ms = 0;
 };
 
+// What a receiver made of a site's limits on one loop: the others that have sessions of it do the same.
+struct SiteNews {
+  std::shared_ptr<const Path> path;
+  PathAction action;
+  std::string reply;   // the receiver's words
+  Duration pause{};    // zero: none; beside what the action says
+  std::string reason;  // of the pause
+};
+
 class SiteTable {
  public:
   class Listener {
@@ -48,10 +58,12 @@ class SiteTable {
     virtual void on_returned(std::unique_ptr<Work> work) = 0;
     // Brakes: a site-spanning condition pauses a campaign (or all: empty id).
     virtual void on_pause_campaign(std::string_view campaign, std::string_view reason) = 0;
+    // Of a site that is spread over several loops: hear() it there.
+    virtual void on_site_news(const SiteNews& news) = 0;
   };
 
   // loop_index: which of settings.loops this is; decides its share of a site that is spread over several.
-  SiteTable(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, Brakes& brakes,
+  SiteTable(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, Commons& commons,
             metrics::Registry& registry, metrics::Shard& shard, Listener& listener, uint64_t seed,
             unsigned loop_index = 0);
   ~SiteTable();
@@ -59,6 +71,9 @@ class SiteTable {
   void accept(std::unique_ptr<Work> work);
   // Room for more recipients of this path on this loop now? Otherwise the owner keeps from claiming them.
   bool wants_more(const Path& path) const;
+  // May this loop have sessions of the site at all? A learned limit may be smaller than the number of its loops.
+  bool serves(const Path& path) const;
+  void hear(const SiteNews& news);
   void drain();       // start nothing new; return works as they come to rest; close connections
   bool idle() const;  // no work, no connection
   void campaign_changed(

@@ -10,7 +10,7 @@
 #include "base/net/loop.h"
 #include "base/net/tls.h"
 #include "base/random.h"
-#include "engine/delivery/brakes.h"
+#include "engine/delivery/commons.h"
 #include "engine/delivery/hosts.h"
 #include "engine/delivery/ledger.h"
 #include "engine/delivery/preparer.h"
@@ -29,16 +29,20 @@ struct Tools {
    public:
     virtual ~Foreman() = default;
     virtual void wake(SiteRunner& site) = 0;
+    virtual void wake_next() = 0;  // the site whose turn it is to open a connection
     virtual void pause_campaign(std::string_view campaign, std::string_view reason) = 0;
+    // The site's other loops should hear what a receiver said here.
+    virtual void tell(SiteNews news) = 0;
   };
 
-  Tools(net::Loop& l, const Settings& s, dns::Resolver& r, Brakes& b, metrics::Shard& m,
+  Tools(net::Loop& l, const Settings& s, dns::Resolver& r, Commons& c, metrics::Shard& m,
         SiteTable::Listener& listener, Preparer::Receiver& prepared, Foreman& f, uint64_t seed,
         unsigned index)
       : loop(l),
         settings(s),
         resolver(r),
-        brakes(b),
+        brakes(c.brakes),
+        turns(c.connections),
         shard(m),
         foreman(f),
         loop_index(index),
@@ -51,6 +55,7 @@ struct Tools {
   const Settings& settings;
   dns::Resolver& resolver;
   Brakes& brakes;
+  ConnectionTurns turns;
   metrics::Shard& shard;
   Foreman& foreman;
   unsigned loop_index;

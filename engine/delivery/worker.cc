@@ -37,6 +37,7 @@ EngineShared::EngineShared(Settings settings_, queue::QueueUrl queue_, std::stri
       keys(keys_),
       registry(registry_),
       events(events_),
+      commons(settings.max_connections),
       replay(std::move(replay_)),
       board(engine_id, settings.hostname, loops_of(settings)) {}
 
@@ -70,9 +71,9 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   options.seed = Random::seed_from_system();
   w->door_ = std::make_unique<queue::Door>(w->loop_, shared.queue, shared.engine_id);
   w->router_ = std::make_unique<Router>(settings, *w->resolver_, *w);
-  w->sites_ =
-      std::make_unique<SiteTable>(w->loop_, settings, *w->resolver_, shared.brakes, shared.registry,
-                                  w->shard_, *w, Random::seed_from_system(), index);
+  w->sites_ = std::make_unique<SiteTable>(w->loop_, settings, *w->resolver_, shared.commons,
+                                          shared.registry, w->shard_, *w,
+                                          Random::seed_from_system(), index);
   w->owner_ = std::make_unique<PartitionOwner>(w->loop_, *w->door_, shared.keys, shared.controls,
                                                shared.replay, w->shard_, *w, std::move(options));
   if (index == 0) {
@@ -157,15 +158,25 @@ std::optional<RouteAnswer> Worker::route(std::string_view domain, uint64_t ticke
   return router_->route(domain, ticket);
 }
 
-// Sessions of a site live on `shares` loops from its home on; this one if it is among them.
+// Sessions of a site live on `shares` loops from its home on.
+bool Worker::shares(const Path& path) const {
+  return (index_ + loops_ - path.home_loop % loops_) % loops_ < path.shares;
+}
+
+// The one of the site's loops that this loop's works go to.
+unsigned Worker::target_of(const Path& path) const {
+  const unsigned rank = shares(path) ? 0 : index_ % std::clamp(path.shares, 1u, loops_);
+  return (path.home_loop + rank) % loops_;
+}
+
+// On this loop if it is among the site's, and a learned limit leaves it a connection; the home loop's is the last to go.
 unsigned Worker::accept(std::unique_ptr<Work> work) {
   const Path& path = *work->path;
-  const unsigned shares = std::clamp(path.shares, 1u, loops_);
-  if ((index_ + loops_ - path.home_loop % loops_) % loops_ < shares) {
+  if (shares(path) && (!sites_ || sites_->serves(path))) {
     take(std::move(work));
     return index_;
   }
-  const unsigned target = (path.home_loop + index_ % shares) % loops_;
+  const unsigned target = target_of(path);
   const auto way = work->path;
   auto parcel = std::make_shared<std::unique_ptr<Work>>(std::move(work));
   other(target).loop_.post([to = &other(target), parcel] { to->take(std::move(*parcel)); });
@@ -180,9 +191,7 @@ void Worker::take(std::unique_ptr<Work> work) {
 
 bool Worker::wants_more(const Path& path) {
   if (!sites_) return false;
-  const unsigned shares = std::clamp(path.shares, 1u, loops_);
-  if ((index_ + loops_ - path.home_loop % loops_) % loops_ < shares)
-    return sites_->wants_more(path);
+  if (shares(path) && sites_->serves(path)) return sites_->wants_more(path);
   const Appetite& known = appetites_[path.key];
   if (!known.wants && loop_.now() - known.asked > kAskAppetiteEvery) {
     ask_appetite(std::make_shared<const Path>(path), path.key);
@@ -193,8 +202,7 @@ bool Worker::wants_more(const Path& path) {
 void Worker::ask_appetite(const std::shared_ptr<const Path>& path, const std::string& key) {
   if (appetites_.size() > kMaxAppetites) appetites_.clear();
   appetites_[key].asked = loop_.now();
-  const unsigned shares = std::clamp(path->shares, 1u, loops_);
-  Worker& home = other((path->home_loop + index_ % shares) % loops_);
+  Worker& home = other(target_of(*path));
   home.loop_.post([&home, path, key, back = this] {
     const bool wants = home.sites_ && home.sites_->wants_more(*path);
     back->loop_.post([back, key, wants] { back->appetites_[key].wants = wants; });
@@ -238,13 +246,23 @@ void Worker::look_again(const std::vector<std::string>& campaigns) {
 }
 
 void Worker::campaign_changed(const queue::Campaign& record, bool resumed) {
-  if (resumed) shared_.brakes.forget_campaign(record.id);
+  if (resumed) shared_.commons.brakes.forget_campaign(record.id);
   if (sites_) sites_->campaign_changed(record.id);
 }
 
 void Worker::on_pause_campaign(std::string_view campaign, std::string_view reason) {
   if (campaign.empty()) return;  // nobody's mail was met
   owner_->campaigns().pause(std::string(campaign), std::string(reason));
+}
+
+void Worker::on_site_news(const SiteNews& news) {
+  for (unsigned rank = 0; rank < std::min(news.path->shares, loops_); ++rank) {
+    const unsigned loop = (news.path->home_loop + rank) % loops_;
+    if (loop == index_) continue;
+    other(loop).loop_.post([&worker = other(loop), news] {
+      if (worker.sites_) worker.sites_->hear(news);
+    });
+  }
 }
 
 void Worker::housekeeping() {

@@ -47,7 +47,7 @@ struct EngineShared {
   const message::DkimKeyRing& keys;
   metrics::Registry& registry;
   metrics::EventLog& events;
-  Brakes brakes;
+  Commons commons;
   ControlTable controls;
   ReplayBook replay;
   std::vector<uint64_t> replayed_runs;  // their events are appended again, up to:
@@ -84,6 +84,7 @@ class Worker final : public SiteTable::Listener,
   void on_progress(Work& work) override;
   void on_returned(std::unique_ptr<Work> work) override;
   void on_pause_campaign(std::string_view campaign, std::string_view reason) override;
+  void on_site_news(const SiteNews& news) override;
   // Router::Receiver
   void on_route(uint64_t id, const RouteAnswer& answer) override;
   // Delivery
@@ -106,6 +107,8 @@ class Worker final : public SiteTable::Listener,
 
   Worker(EngineShared& shared, unsigned index);
   Worker& other(unsigned loop) { return *shared_.workers[loop]; }
+  bool shares(const Path& path) const;  // may sessions of its site live on this loop?
+  unsigned target_of(const Path& path) const;
   void take(std::unique_ptr<Work> work);
   void ask_appetite(const std::shared_ptr<const Path>& path, const std::string& key);
   void hold_until_journalled(const Error& error);

@@ -36,6 +36,41 @@ TEST_F(SiteTest, TooManyConnectionsHalvesOnceForAll) {
   site.waiting(-1);
 }
 
+TEST_F(SiteTest, ALearnedLimitIsSharedOutAmongTheLoops) {
+  Site second{"mx.example.net", "", registry.site(shard, "mx.example.net")};
+  path.limits.connections = 20;
+  path.shares = 2;
+  site.adopt(path, 0, now);
+  second.adopt(path, 1, now);
+  EXPECT_EQ(site.connection_limit(now) + second.connection_limit(now), 20u);
+  PathAction action;
+  action.connections = 1;
+  action.rate = 6;
+  action.hold = minutes(30);
+  site.act(action, now);
+  second.act(action, now);
+  EXPECT_EQ(site.connection_limit(now), 1u);
+  EXPECT_EQ(second.connection_limit(now), 0u);
+  EXPECT_EQ(site.rate_limit() + second.rate_limit(), 6);
+  EXPECT_EQ(second.connection_limit(now + minutes(31)), 10u);
+}
+
+TEST_F(SiteTest, HalvingOnTwoLoopsEndsWithOneConnection) {
+  path.limits.connections = 20;
+  path.shares = 2;
+  site.adopt(path, 0, now);
+  site.connection(4);
+  PathAction action;
+  action.halve_connections = true;
+  action.hold = minutes(30);
+  site.act(action, now);
+  EXPECT_EQ(site.connection_limit(now), 2u);  // of 4 on both
+  site.connection(-3);
+  site.act(action, now + minutes(1));
+  EXPECT_EQ(site.connection_limit(now + minutes(1)), 1u);
+  site.connection(-1);
+}
+
 TEST_F(SiteTest, ARateIsLearnedAndForgotten) {
   PathAction action;
   action.rate = 2;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -90,6 +91,8 @@ struct Desk final : SiteTable::Listener {
   void on_pause_campaign(std::string_view campaign, std::string_view reason) override {
     paused.push_back(std::string(campaign) + ": " + std::string(reason));
   }
+  void on_site_news(const SiteNews& item) override { news.push_back(item); }
+  std::vector<SiteNews> news;
   size_t settled = 0;  // records handed over for settlement
   size_t count(Verdict verdict) const {
     size_t n = 0;
@@ -164,7 +167,7 @@ class SiteTableTest : public ::testing::Test {
 
   void start_table() {
     table =
-        std::make_unique<SiteTable>(loop, settings, resolver, brakes, registry, shard, desk, 42);
+        std::make_unique<SiteTable>(loop, settings, resolver, *commons, registry, shard, desk, 42);
   }
 
   std::shared_ptr<Path> path_to(uint16_t port, uint32_t connections = 2) {
@@ -227,7 +230,7 @@ class SiteTableTest : public ::testing::Test {
   net::Loop loop;
   Settings settings;
   FakeResolver resolver;
-  Brakes brakes;
+  std::optional<Commons> commons{std::in_place, 1000u};
   metrics::Registry registry;
   metrics::Shard& shard = registry.new_shard();
   Desk desk;
