@@ -5,6 +5,7 @@
 
 #include "engine/delivery/brakes.h"
 #include "engine/delivery/connection_budget.h"
+#include "engine/delivery/memory.h"
 
 namespace volley::delivery {
 
@@ -13,6 +14,7 @@ struct Commons {
 
   Brakes brakes;
   ConnectionBudget connections;
+  Memory memory;
 };
 
 }  // namespace volley::delivery

@@ -47,6 +47,8 @@ struct Engine::Impl {
     for (auto& worker : workers) worker->stop();
     for (auto& worker : workers) worker->join();
     shared.events.flush();  // so that the journals can go
+    if (Status saved = shared.commons.memory.save(wall_now()); !saved)
+      log_warn(saved.error().message);
   }
 };
 
@@ -70,6 +72,11 @@ Result<std::unique_ptr<Engine>> Engine::start(Settings settings, const queue::Qu
                                      std::move(*replay));
   EngineShared& shared = impl->shared;
   shared.replayed_runs = runs;
+  Memory& memory = shared.commons.memory;
+  if (Status loaded = memory.load(shared.settings.data_directory + "/learned.json", wall_now());
+      !loaded) {
+    log_warn(loaded.error().message);
+  }
   shared.replayed_events = last_event;
   for (unsigned loop = 0; loop < shared.settings.loops; ++loop) {
     auto worker = Worker::create(shared, loop);

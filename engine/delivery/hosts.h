@@ -1,7 +1,7 @@
-// Hosts: what the mail exchangers have shown about themselves.
+// Hosts: mail exchangers as this loop knows them: how often one could not be reached, until when it is left alone.
 //
-// Purpose  Quirks (with expiry), how often it could not be reached and until when it is left alone, whether it has proven to
-//          answer in order. One table per loop, shared by all paths that name the host.
+// Purpose  Back-off, and the count towards being proven. What is learned about a host for all loops and the next run is in
+//          host_memory.h, under Host::key. One table per loop, shared by all paths that name the host.
 // Ownership shared_ptr: a path keeps its hosts alive; forget_stale() drops those nobody uses and nothing is known about.
 // Thread   The loop's. Pure: time is an argument.
 #pragma once
@@ -14,7 +14,6 @@
 
 #include "base/random.h"
 #include "base/time.h"
-#include "engine/smtp/outcome.h"
 
 namespace volley::delivery {
 
@@ -23,18 +22,12 @@ inline constexpr uint32_t kProvenAfter = 50;
 
 struct Host {
   std::string name;
-  smtp::Quirks quirks = 0;
-  TimePoint quirks_until{};
-  TimePoint no_tls_until{};
+  std::string key;         // "name:port"
   uint32_t delivered = 0;  // stops at kProvenAfter
   uint32_t failures = 0;   // in a row
   TimePoint bad_until{};
 
   bool bad(TimePoint now) const { return failures > 0 && now < bad_until; }
-  bool proven() const { return delivered >= kProvenAfter; }
-  smtp::Quirks quirks_at(TimePoint now) const;
-  // True when something of it was not known before.
-  bool learn(smtp::Quirks shown, TimePoint now);
   void failed(TimePoint now, Random& random);
   void worked() { failures = 0; }
 };

@@ -215,7 +215,9 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
   const smtp::Outcome& outcome = result.outcome;
   const Answer answer{&outcome, host.name, session.source(), true};
   if (outcome.kind == Kind::kDelivered) {
-    if (!host.proven()) ++host.delivered;
+    if (host.delivered < kProvenAfter && ++host.delivered == kProvenAfter) {
+      tools_.memory.hosts.proven(host.key, wall_now());
+    }
     tools_.shard[metrics::Metric::kBytesSent].add(sent.body->size());
     tools_.shard[metrics::Histogram::kDeliveryTime].observe(now - sent.since);
     if (site_.refused) report(path_action(outcome, {}), {}, now);
@@ -228,7 +230,7 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
   const std::string& campaign = work.work->destination.campaign;
   act(action, outcome.reply, campaign, now);
   report(action, campaign, now);
-  if (action.no_pipelining) host.learn(smtp::kNoPipelining, now);
+  if (action.no_pipelining) learn(host, smtp::kNoPipelining);
   if (action.next_host && hosts_.size() > 1) host.failed(now, tools_.random);
   if (decision.again) {
     again(work, std::move(sent), now);

@@ -146,9 +146,9 @@ void PathPool::on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) {
   connect(host, std::move(addresses), now);
 }
 
-smtp::ClientOptions PathPool::client_options(const Host& host, TimePoint now) const {
+smtp::ClientOptions PathPool::client_options(const HostFacts& facts, TimePoint now) const {
   smtp::ClientOptions options;
-  const smtp::Quirks quirks = host.quirks_at(now);
+  const smtp::Quirks quirks = facts.quirks;
   const bool required = path_->limits.tls == TlsPolicy::kRequired || site_.force_tls(now);
   const bool never = path_->limits.tls == TlsPolicy::kNever || (quirks & smtp::kNoTls);
   options.ehlo_name = tools_.settings.hostname.empty() ? "localhost" : tools_.settings.hostname;
@@ -159,7 +159,7 @@ smtp::ClientOptions PathPool::client_options(const Host& host, TimePoint now) co
   options.helo_only = quirks & smtp::kHeloOnly;
   options.rset_between = quirks & smtp::kNeedsRset;
   options.mail_parameters = !(quirks & smtp::kNoParameters);
-  options.hold_until_mark = !host.proven();
+  options.hold_until_mark = !facts.proven;
   options.refuse_own_name = !path_->routed;
   return options;
 }
@@ -167,8 +167,9 @@ smtp::ClientOptions PathPool::client_options(const Host& host, TimePoint now) co
 void PathPool::connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now) {
   // Taken while we asked for the address: our turn comes again.
   if (!tools_.turns.take()) return wake();
+  const HostFacts facts = tools_.memory.hosts.facts(hosts_[host]->key, wall_now());
   SessionOptions options;
-  options.client = client_options(*hosts_[host], now);
+  options.client = client_options(facts, now);
   options.host = hosts_[host];
   options.addresses = std::move(addresses);
   const auto source = net::Endpoint::from_ip(tools_.settings.source_ip, 0);
@@ -177,6 +178,7 @@ void PathPool::connect(size_t host, std::vector<net::Endpoint> addresses, TimePo
   options.connect_timeout = tools_.settings.connect_timeout;
   options.idle = tools_.settings.idle_connection;
   options.messages = std::max(1u, site_.message_limit(now));
+  if (facts.messages > 0) options.messages = std::min(options.messages, facts.messages);
   sessions_.push_back(std::make_unique<Session>(tools_.loop, *this, std::move(options)));
   site_.connection(1);
   tools_.shard[Metric::kConnectionsOpen].add();
@@ -220,7 +222,7 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
   const std::shared_ptr<Host>& host = session.host();
   tools_.shard[Metric::kConnectionsFailed].add();
   site_.cells()[SiteMetric::kConnectionFailures].add();
-  if (host->learn(end.quirks, now)) return;  // it will be talked to in another way, at once
+  if (learn(*host, end.quirks)) return;  // it will be talked to in another way, at once
   const smtp::Outcome& outcome = end.closed.outcome;
   if (!end.connected && session.addresses().size() > 1 && !tools_.draining) {
     const size_t index =
@@ -268,7 +270,7 @@ void PathPool::host_failed(Host& host, const smtp::Outcome& outcome, TimePoint n
 void PathPool::working_session_ended(Session& session, const SessionEnd& end, TimePoint now) {
   Host& host = *session.host();
   const smtp::Closed& closed = end.closed;
-  const bool learned = host.learn(end.quirks, now);
+  const bool learned = learn(host, end.quirks);
   // A 421 to the first MAIL is an answer, but not one that a connection was worth being opened for.
   const uint32_t said = closed.reason == smtp::CloseReason::kServerClosing ? 1 : 0;
   const bool useful = closed.delivered > 0 || end.answered > said;
@@ -281,13 +283,22 @@ void PathPool::working_session_ended(Session& session, const SessionEnd& end, Ti
                     closed.reason == smtp::CloseReason::kPeerClosed;
   const smtp::Stage stage = closed.outcome.stage;
   if (lost && (stage == smtp::Stage::kMail || stage == smtp::Stage::kRset)) {
-    site_.closed_after(closed.delivered, now);
+    tools_.memory.hosts.closed_after(host.key, closed.delivered, wall_now());
   }
   if (stage == smtp::Stage::kIdle && closed.outcome.reply.code != 0) {
     const smtp::Verdict verdict = tools_.classifier.classify(closed.outcome, path_->provider);
     const std::string campaign(some_campaign());
     act(path_action(closed.outcome, verdict), closed.outcome.reply, campaign, now);
   }
+}
+
+// True when something of it was not known before.
+bool PathPool::learn(Host& host, smtp::Quirks shown) {
+  if (shown & smtp::kNoPipelining) {
+    host.delivered = 0;
+    tools_.memory.hosts.disproven(host.key);
+  }
+  return tools_.memory.hosts.learn(host.key, shown, wall_now());
 }
 
 void PathPool::kick() {

@@ -78,7 +78,8 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   std::optional<size_t> choose_host(TimePoint now);
   int64_t sign_target() const;
   void connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now);
-  smtp::ClientOptions client_options(const Host& host, TimePoint now) const;
+  smtp::ClientOptions client_options(const HostFacts& facts, TimePoint now) const;
+  bool learn(Host& host, smtp::Quirks shown);
   void host_failed(Host& host, const smtp::Outcome& outcome, TimePoint now);
   void lacking(std::string why, TimePoint now);
   void opening_failed(Session& session, const SessionEnd& end, TimePoint now);

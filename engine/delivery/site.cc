@@ -15,7 +15,6 @@ constexpr Duration kHour = std::chrono::hours(1);
 // All connections hear "too many" at once: that is one hint, not ten.
 constexpr Duration kHalveOnce = std::chrono::seconds(5);
 constexpr double kSlowest = 1.0 / 60;
-constexpr uint32_t kSureAfter = 2;
 
 int64_t second_of(TimePoint now) {
   return duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -165,15 +164,6 @@ bool Site::act(const PathAction& action, TimePoint now) {
     pause(action.escalate_pause, "too many of one reply: " + last_reply_, now);
   }
   return action.pause_campaign || (escalated && action.escalate_campaign);
-}
-
-void Site::closed_after(uint32_t messages, TimePoint now) {
-  if (messages == 0) return;
-  closed_times_ = messages == closed_after_ ? closed_times_ + 1 : 1;
-  closed_after_ = messages;
-  if (closed_times_ < kSureAfter) return;
-  messages_cap_.value = messages;
-  messages_cap_.until = now + kHour;
 }
 
 void Site::waiting(int64_t change) {

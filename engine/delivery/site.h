@@ -59,8 +59,6 @@ class Site {
   void pause(Duration length, std::string_view why, TimePoint now);
   // What a receiver's answer does to the limits. True: pause the campaign, too.
   bool act(const PathAction& action, TimePoint now);
-  // A connection ended by the receiver between two messages, after so many: twice the same is a limit.
-  void closed_after(uint32_t messages, TimePoint now);
 
   // counts
   void waiting(int64_t change);
@@ -114,7 +112,6 @@ class Site {
   TimePoint paused_until_{}, force_tls_until_{};
   std::string why_paused_, last_reply_;
   std::vector<Seen> seen_;
-  uint32_t closed_after_ = 0, closed_times_ = 0;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;
   RateMeter meter_;

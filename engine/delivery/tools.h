@@ -43,6 +43,7 @@ struct Tools {
         resolver(r),
         brakes(c.brakes),
         turns(c.connections),
+        memory(c.memory),
         shard(m),
         foreman(f),
         loop_index(index),
@@ -56,6 +57,7 @@ struct Tools {
   dns::Resolver& resolver;
   Brakes& brakes;
   ConnectionTurns turns;
+  Memory& memory;
   metrics::Shard& shard;
   Foreman& foreman;
   unsigned loop_index;

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/net/work_pool.h"
 #include "dns/resolver.h"
 
 namespace volley::delivery {
@@ -265,6 +266,18 @@ void Worker::on_site_news(const SiteNews& news) {
   }
 }
 
+void Worker::save_memory() {
+  Memory& memory = shared_.commons.memory;
+  if (saving_ || !memory.due(loop_.now())) return;
+  saving_ = true;
+  net::WorkPool::submit(
+      loop_,
+      [&memory] {
+        if (Status saved = memory.save(wall_now()); !saved) log_warn(saved.error().message);
+      },
+      [this] { saving_ = false; });
+}
+
 void Worker::housekeeping() {
   housekeeping_.set_after(kHousekeepingEvery);
   journal_->logged(shared_.events.written());
@@ -274,6 +287,7 @@ void Worker::housekeeping() {
     shared_.replayed_runs.clear();
     shared_.replay.events_logged();
   }
+  if (index_ == 0) save_memory();
   LoopStatus status;
   status.connected = door_->connected();
   status.queue_error = door_->last_error();

@@ -113,6 +113,7 @@ class Worker final : public SiteTable::Listener,
   void ask_appetite(const std::shared_ptr<const Path>& path, const std::string& key);
   void hold_until_journalled(const Error& error);
   void housekeeping();
+  void save_memory();
   void look_whether_drained();
   void write_down(const Record& record);
 
@@ -134,6 +135,7 @@ class Worker final : public SiteTable::Listener,
   std::thread thread_;
   std::atomic<bool> woken_{false};
   bool draining_ = false, drained_ = false;
+  bool saving_ = false;
 };
 
 }  // namespace volley::delivery

@@ -57,6 +57,7 @@ enum Quirk : uint16_t {
   kNeedsRset = 1 << 2,
   kHeloOnly = 1 << 3,
   kNoParameters = 1 << 4,  // refuses MAIL parameters that it offered
+  kNoChunking = 1 << 5,    // refuses BDAT that it offered
 };
 using Quirks = uint16_t;
 

@@ -170,20 +170,19 @@ TEST(Routes, AreReadAndWritten) {
   }
 }
 
-TEST(Hosts, RememberForAWhile) {
+TEST(Hosts, AreForgottenWhenNobodyUsesThem) {
   Hosts hosts;
+  Random random(1);
   auto host = hosts.find("mx.example.net", 25);
-  EXPECT_TRUE(host->learn(smtp::kNoPipelining | smtp::kNoTls, kStart));
-  EXPECT_FALSE(host->learn(smtp::kNoPipelining, kStart));
-  EXPECT_EQ(host->quirks_at(kStart), smtp::kNoPipelining | smtp::kNoTls);
-  EXPECT_EQ(host->quirks_at(kStart + std::chrono::hours(2)), smtp::kNoPipelining);
-  EXPECT_EQ(host->quirks_at(kStart + std::chrono::hours(200)), 0);
+  EXPECT_EQ(host->key, "mx.example.net:25");
   EXPECT_EQ(hosts.find("mx.example.net", 25), host);
   EXPECT_NE(hosts.find("mx.example.net", 26), host);
+  host->failed(kStart, random);
+  EXPECT_TRUE(host->bad(kStart));
   host.reset();
   hosts.forget_stale(kStart);
   EXPECT_EQ(hosts.size(), 1u);
-  hosts.forget_stale(kStart + std::chrono::hours(200));
+  hosts.forget_stale(kStart + std::chrono::hours(1));
   EXPECT_EQ(hosts.size(), 0u);
 }
 

@@ -112,14 +112,6 @@ TEST_F(SiteTest, TooManyOfOneReplyEscalate) {
   EXPECT_FALSE(site.act(action, now + minutes(90)));
 }
 
-TEST_F(SiteTest, ClosedTwiceAfterTheSameNumberIsALimit) {
-  site.closed_after(20, now);
-  EXPECT_EQ(site.message_limit(now), 100u);
-  site.closed_after(20, now);
-  EXPECT_EQ(site.message_limit(now), 20u);
-  EXPECT_EQ(site.message_limit(now + std::chrono::hours(2)), 100u);
-}
-
 TEST_F(SiteTest, AShareIsAShare) {
   path.shares = 3;
   site.adopt(path, 0, now);
