@@ -27,6 +27,7 @@ class ApiTest : public testing::Test {
     Status started = server_.start();
     EXPECT_TRUE(started.ok());
     client_ = std::make_unique<httplib::Client>("http://" + server_.address());
+    client_->set_read_timeout(60);  // ten megabytes under a sanitizer on a busy machine
     client_->set_bearer_token_auth(kToken);
   }
   ~ApiTest() override {
