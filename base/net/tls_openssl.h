@@ -24,6 +24,9 @@ struct Freer {
 };
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
+using SslCtxPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
+using SslSessionPtr = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
+using X509StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 
 // `what`, and OpenSSL's reason where it has one; its queue of errors is empty afterwards.
