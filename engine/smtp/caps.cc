@@ -7,6 +7,7 @@ namespace volley::smtp {
 namespace {
 
 constexpr int kKeywordsCap = 256;
+constexpr int kMechanismNamesCap = 16;
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -36,15 +37,24 @@ std::optional<T> number(std::string_view text) {
   return value;
 }
 
-uint16_t mechanism(std::string_view name) {
-  if (name == "PLAIN") return kAuthPlain;
-  if (name == "LOGIN") return kAuthLogin;
-  if (name == "CRAM-MD5") return kAuthCramMd5;
-  if (name == "SCRAM-SHA-1") return kAuthScramSha1;
-  if (name == "SCRAM-SHA-256") return kAuthScramSha256;
-  if (name == "XOAUTH2") return kAuthXoauth2;
-  if (name == "OAUTHBEARER") return kAuthOauthbearer;
-  return 0;
+constexpr AuthMechanism kMechanisms[] = {kAuthPlain,       kAuthLogin,   kAuthCramMd5,    kAuthScramSha1,
+                                         kAuthScramSha256, kAuthXoauth2, kAuthOauthbearer};
+
+bool is_mechanism_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
+  return !name.empty() && name.size() <= 20 && std::all_of(name.begin(), name.end(), fits);
+}
+
+void add_mechanism(std::string_view name, Capabilities& caps) {
+  for (const AuthMechanism known : kMechanisms) {
+    if (name == to_string(known)) caps.auth = static_cast<uint16_t>(caps.auth | known);
+  }
+  const auto count = std::count(caps.auth_names.begin(), caps.auth_names.end(), ' ');
+  if (!is_mechanism_name(name) || count >= kMechanismNamesCap - 1) return;
+  if (!caps.auth_names.empty()) caps.auth_names += ' ';
+  caps.auth_names += name;
 }
 
 void parse_limits(std::string_view rest, Capabilities& caps) {
@@ -67,7 +77,7 @@ void parse_keyword(std::string_view line, Capabilities& caps) {
   std::string_view rest = whole;
   std::string_view word = next_word(rest);
   if (word.starts_with("AUTH=")) {  // an old draft's form
-    caps.auth = static_cast<uint16_t>(caps.auth | mechanism(word.substr(5)));
+    add_mechanism(word.substr(5), caps);
     word = "AUTH";
   }
   if (word == "PIPELINING") caps.pipelining = true;
@@ -86,12 +96,32 @@ void parse_keyword(std::string_view line, Capabilities& caps) {
   }
   if (word == "AUTH") {
     for (auto name = next_word(rest); !name.empty(); name = next_word(rest)) {
-      caps.auth = static_cast<uint16_t>(caps.auth | mechanism(name));
+      add_mechanism(name, caps);
     }
   }
 }
 
 }  // namespace
+
+const char* to_string(AuthMechanism mechanism) {
+  switch (mechanism) {
+    case kAuthPlain:
+      return "PLAIN";
+    case kAuthLogin:
+      return "LOGIN";
+    case kAuthCramMd5:
+      return "CRAM-MD5";
+    case kAuthScramSha1:
+      return "SCRAM-SHA-1";
+    case kAuthScramSha256:
+      return "SCRAM-SHA-256";
+    case kAuthXoauth2:
+      return "XOAUTH2";
+    case kAuthOauthbearer:
+      return "OAUTHBEARER";
+  }
+  return "?";
+}
 
 Capabilities parse_capabilities(std::string_view raw) {
   Capabilities caps;

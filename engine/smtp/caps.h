@@ -2,7 +2,8 @@
 //
 // Purpose  parse_capabilities() reads the lines after the first one of an EHLO reply, leniently: case, tabs, trailing
 //          spaces, duplicates and `AUTH=` do not matter; a number that makes no sense counts as not given; at most
-//          256 keywords are looked at, and with more of them pipelining is not trusted.
+//          256 keywords are looked at, and with more of them pipelining is not trusted. `auth_names` holds well-formed
+//          names only (RFC 4422 3.1), at most 16.
 // Thread   Pure.
 // RFC      5321 4.1.1.1, 1870, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 9422.
 // Not for  remembering: a reply counts for the session and the TLS state it was given in, nothing else.
@@ -24,6 +25,7 @@ enum AuthMechanism : uint16_t {
   kAuthXoauth2 = 1 << 5,
   kAuthOauthbearer = 1 << 6,
 };
+const char* to_string(AuthMechanism mechanism);  // as it is registered: "SCRAM-SHA-256"
 
 struct Capabilities {
   bool esmtp = false;  // EHLO was accepted; false after HELO
@@ -38,6 +40,7 @@ struct Capabilities {
   bool size = false;                 // SIZE was offered
   std::optional<uint64_t> max_size;  // absent or 0 in the offer: no fixed limit
   uint16_t auth = 0;                 // AuthMechanism bits
+  std::string auth_names;            // all that was offered, for people: "GSSAPI NTLM PLAIN"
   std::optional<uint32_t> mail_max, rcpt_max, rcpt_domain_max;  // LIMITS
   bool overflow = false;                                        // more than 256 keywords
 };

@@ -64,6 +64,25 @@ Verdict local(Action action, Scope scope, ReplyClass cls, const char* rule) {
   return verdict;
 }
 
+// The relay knows us and does not let us in, or cannot be trusted with a password. Whatever it says, this is for a person
+// to mend; asking again soon locks accounts.
+bool is_login_refused(const Outcome& outcome) {
+  if (outcome.stage != Stage::kAuth) return false;
+  return outcome.reply.code ? outcome.reply.first_digit() == 5
+                            : outcome.local && outcome.local->subject == 7;
+}
+
+Verdict login_refused() {
+  Verdict verdict;
+  verdict.scope = Scope::kPath;
+  verdict.cls = ReplyClass::kAuth;
+  verdict.rule = "login";
+  verdict.pause_path = std::chrono::minutes(30);
+  verdict.effect.pause_minutes = 30;
+  verdict.effect.flags = Effect::kAlert;
+  return verdict;
+}
+
 // Without a reply that decides: lost connections, broken protocol, messages that do not fit this server.
 Verdict classify_local(const Outcome& outcome) {
   if (outcome.kind == Outcome::Kind::kUntried) {
@@ -166,6 +185,7 @@ Classifier::~Classifier() = default;
 
 Verdict Classifier::classify(const Outcome& outcome, std::string_view provider) const {
   using Kind = Outcome::Kind;
+  if (is_login_refused(outcome)) return login_refused();
   const bool replied = outcome.reply.code >= 400 && outcome.reply.code < 600;
   if (!replied || outcome.kind == Kind::kUntried || outcome.kind == Kind::kInDoubt) {
     return classify_local(outcome);

@@ -47,7 +47,7 @@ Client::Client(ClientOptions options)
   no_parameters_ = !options_.mail_parameters;
 }
 
-Client::~Client() = default;
+Client::~Client() { forget_login(); }
 
 void Client::start(TimePoint now) {
   assert(state_ == State::kNew);
@@ -142,6 +142,7 @@ void Client::feed_bytes(std::string_view bytes, TimePoint now) {
       return;
     }
     Reply reply = parser_.take();
+    withhold_login(reply);
     if (!solicited && !early_dot) {
       if (reply.code == 421) {
         Outcome outcome{Outcome::Kind::kRetry, Stage::kIdle, std::move(reply), {}, {}};
@@ -211,6 +212,8 @@ void Client::dispatch(const Pending& entry, Reply reply, std::string_view rest, 
       return on_helo(std::move(reply));
     case Verb::kStartTls:
       return on_starttls(std::move(reply), rest, now);
+    case Verb::kAuth:
+      return on_auth(std::move(reply), now);
     case Verb::kRset:
       return on_rset(std::move(reply));
     case Verb::kMail:
@@ -245,6 +248,8 @@ Stage Client::stage_of(Verb verb) {
       return Stage::kHelo;
     case Verb::kStartTls:
       return Stage::kStartTls;
+    case Verb::kAuth:
+      return Stage::kAuth;
     case Verb::kRset:
       return Stage::kRset;
     case Verb::kMail:
@@ -267,7 +272,7 @@ Stage Client::stage_of(Verb verb) {
 Stage Client::stage_now() const {
   if (state_ == State::kNew) return Stage::kConnect;
   if (state_ == State::kTlsHandshake) return Stage::kTls;
-  if (fifo_.empty()) return Stage::kIdle;
+  if (fifo_.empty()) return auth_.counting ? Stage::kAuth : Stage::kIdle;
   const Pending& head = fifo_.front();
   if (head.verb == Verb::kDot && out_.handed() < head.end) return Stage::kBody;
   return stage_of(head.verb);
@@ -283,6 +288,8 @@ Duration Client::timeout_of(Verb verb) const {
       return t.ehlo;
     case Verb::kStartTls:
       return t.starttls;
+    case Verb::kAuth:
+      return t.auth;
     case Verb::kRset:
     case Verb::kNoop:
       return t.rset;
@@ -304,6 +311,7 @@ Duration Client::timeout_of(Verb verb) const {
 // One deadline: for the oldest outstanding reply, or for the writing that stands before it.
 void Client::rearm(TimePoint now) {
   if (state_ == State::kTlsHandshake) return;  // set when it began
+  if (state_ == State::kHandshake && auth_.counting) return;
   if (out_.empty()) {
     writing_ = false;
   } else if (!writing_) {

@@ -1,6 +1,6 @@
 // The SMTP client core: bytes, answers and the time go in; bytes, events and one deadline come out.
 //
-// Purpose    Drives one connection: greeting, EHLO (or HELO), STARTTLS, then transactions with DATA, pipelined across
+// Purpose    Drives one connection: greeting, EHLO (or HELO), STARTTLS, AUTH, then transactions with DATA, pipelined across
 //            messages (body k, its dot, MAIL RCPT DATA k+1 in one write: one round trip per message) where the EHLO in
 //            force offers PIPELINING, else strictly command by command.
 // Driver     start(); then after each call of feed/tls_established/eof/timeout/submit/quit: pull next_event() until it is
@@ -17,7 +17,10 @@
 //            closes the session: transactions whose end of data may have left, and that no sync mark (a 354 in the next
 //            DATA slot, or a 2xx to NOOP or QUIT) has proven, are InDoubt; the others Retry. A Delivered can still
 //            turn while the feed() that brought it is running; with `hold_until_mark` it waits for the mark itself.
-// RFC        5321, 2920, 3207, 1870, 6152, 6531, 2034; timeouts of 5321 4.5.3.2 as absolute deadlines per reply.
+// Login      With `credentials` there is no transaction before a 235, and without TLS (or `auth_in_clear`) not even an
+//            attempt at one. No event carries the secret, whatever the server repeats. A deadline() that is already there
+//            stands for work that is waiting (SCRAM): let others have their turn, then call timeout().
+// RFC        5321, 2920, 3207, 1870, 6152, 6531, 2034, 4954; timeouts of 5321 4.5.3.2 as absolute deadlines per reply.
 // Not for    choosing hosts, certificates (the driver), or what a refusal means (classify.h).
 #pragma once
 
@@ -37,6 +40,7 @@
 #include "engine/smtp/outcome.h"
 #include "engine/smtp/output.h"
 #include "engine/smtp/reply.h"
+#include "engine/smtp/sasl.h"
 
 namespace volley::smtp {
 
@@ -63,6 +67,7 @@ struct Timeouts {
   Duration greeting = std::chrono::minutes(5);
   Duration ehlo = std::chrono::minutes(5);
   Duration starttls = std::chrono::minutes(5);  // its reply, and then the handshake
+  Duration auth = std::chrono::minutes(5);      // each reply of it
   Duration mail = std::chrono::minutes(5);
   Duration rcpt = std::chrono::minutes(5);
   Duration data = std::chrono::minutes(2);
@@ -83,6 +88,9 @@ struct ClientOptions {
   bool hold_until_mark = false;   // hosts not yet proven: see Guard
   bool refuse_own_name = false;   // a greeting with our own name is a mail loop
   uint64_t min_body_rate = 1024;  // bytes/s below which a body is given up
+  std::shared_ptr<const Credentials> credentials;  // log in with these, or do not send
+  std::string sasl_nonce;                          // see sasl.h
+  bool auth_in_clear = false;                      // log in without TLS, too
   Timeouts timeouts;
 };
 
@@ -105,13 +113,13 @@ struct TxnResult {
 };
 enum class CloseReason : uint8_t {
   kQuit,           // we asked for it
-  kRefused,        // greeting, EHLO or HELO was 4xx or 5xx; also a refused RSET
+  kRefused,        // greeting, EHLO, HELO or AUTH was 4xx or 5xx, or no AUTH fits; also a refused RSET
   kServerClosing,  // 421
   kPeerClosed,     // end of stream or reset
   kTimeout,
   kDesync,    // replies and commands no longer match
-  kProtocol,  // not SMTP, or over the caps
-  kTls,       // STARTTLS not offered or refused though required, injection, failed handshake
+  kProtocol,  // not SMTP, or over the caps; AUTH that is none, or in which the server proved nothing
+  kTls,       // STARTTLS not offered or refused though required (by AUTH, too), injection, failed handshake
   kLoop,      // the greeting carries our own name
 };
 const char* to_string(CloseReason reason);
@@ -164,6 +172,7 @@ class Client {
     kEhlo,
     kHelo,
     kStartTls,
+    kAuth,
     kRset,
     kMail,
     kRcpt,
@@ -205,6 +214,17 @@ class Client {
     bool dot_sent = false;
   };
 
+  struct Auth {
+    std::unique_ptr<Sasl> sasl;        // under way
+    uint16_t tried = 0;                // AuthMechanism bits
+    bool initial_due = false;          // its first message did not fit into the command
+    bool asked = false;                // a challenge came
+    bool counting = false;             // sasl needs another resume()
+    bool done = false;                 // 235
+    std::optional<Outcome> given_up;   // `*` was sent because of this
+    std::string sent;                  // what a reply must not repeat
+  };
+
   // client.cc
   void feed_bytes(std::string_view bytes, TimePoint now);
   bool unsolicited(std::string_view bytes);
@@ -230,6 +250,19 @@ class Client {
   void send_helo();
   void after_hello();
   void become_ready();
+  // client_auth.cc
+  void begin_auth();
+  void next_mechanism();
+  void on_auth(Reply reply, TimePoint now);
+  void on_challenge(TimePoint now);
+  void go_on_with_auth(Sasl::Answer answer, TimePoint now);
+  void resume_auth(TimePoint now);
+  void send_auth(std::string line, std::string encoded);
+  void give_up_auth(std::string why);
+  void auth_refused(Reply reply);
+  void withhold_login(Reply& reply) const;
+  void forget_login();
+  void explain_missing_login(Outcome& outcome) const;
   // client_transaction.cc
   void pump();
   bool pump_one(Txn& txn);
@@ -264,6 +297,7 @@ class Client {
   TimePoint body_limit_ = kNever;  // for the whole body being written
   bool head_armed_ = false;
   bool writing_ = false;
+  Auth auth_;
   Quirks quirks_ = 0;
   uint32_t delivered_ = 0;
   uint32_t begun_ = 0;  // transactions begun in this session

@@ -19,6 +19,7 @@ void Client::timeout(TimePoint now) {
     tls_failed("timeout", now);
     return;
   }
+  if (auth_.counting) return resume_auth(now);
   if (quit_sent_) {
     close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, false);
     return;

@@ -1,4 +1,4 @@
-// Greeting, EHLO, HELO and STARTTLS: everything before the first transaction.
+// Greeting, EHLO, HELO and STARTTLS: everything before the first transaction but AUTH.
 #include <cassert>
 #include <utility>
 
@@ -167,6 +167,7 @@ void Client::tls_failed(std::string_view why, TimePoint) {
 }
 
 void Client::become_ready() {
+  if (options_.credentials && !auth_.done) return begin_auth();
   state_ = State::kReady;
   events_.emplace_back(Ready{caps_, tls_});
 }

@@ -196,6 +196,7 @@ void Client::on_mail(Txn& txn, Reply reply) {
   }
   const int code = reply.code;
   Outcome outcome = judged(Stage::kMail, std::move(reply));
+  explain_missing_login(outcome);
   if (code == 503 && begun_ > 1 && !txn.reset) {
     quirks_ |= kNeedsRset;
     rset_between_ = true;
@@ -223,6 +224,7 @@ void Client::on_rcpt(Txn& txn, uint32_t rcpt, Reply reply) {
     const bool misread = reply.code == 503 && txn.mail_ok && pipelining();
     const bool too_many = too_many_recipients(reply);
     Outcome outcome = judged(Stage::kRcpt, std::move(reply));
+    explain_missing_login(outcome);
     if (misread) {
       // MAIL was accepted and then forgotten: the server loses what is pipelined.
       quirks_ |= kNoPipelining;

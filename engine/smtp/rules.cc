@@ -71,6 +71,7 @@ constexpr Rule kGeneric[] = {
          B.with(E::kAlert)),
     path("N18", 0, R"(must issue a starttls|[45]\.7\.10\b|encryption (required|needed))", C::kTls,
          Now.with(E::kForceTls)),
+    path("N18b", 0, R"(^530 )", C::kAuth, P(30_m).with(E::kAlert)),
     mesg("N20", 0, R"((\bvirus|malware))", C::kSpam, D.with(E::kAlert), B.with(E::kAlert)),
     mesg("N21", 0, R"((spam|unsolicited|\bjunk|\bbulk))", C::kSpam, D, B),
     mesg("N22", 0, R"((policy|not authorized|access denied|5\.7\.1\b))", C::kPol, D, B),

@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 
+#include "base/base64.h"
 #include "base/random.h"
 #include "engine/smtp/server.h"
 
@@ -207,6 +208,117 @@ TEST(Client, UntriedWhenNothingWasHandedOut) {
   f.client.eof(f.now);
   EXPECT_EQ(std::get<TxnResult>(*f.client.next_event()).outcome.kind, Outcome::Kind::kUntried);
   EXPECT_TRUE(std::holds_alternative<Closed>(*f.client.next_event()));
+}
+
+ClientOptions with_login(std::string secret, bool is_token = false) {
+  ClientOptions o = options();
+  o.auth_in_clear = true;
+  o.credentials = std::make_shared<Credentials>(
+      Credentials{"user", std::move(secret), is_token, 0xffff, "relay.example.net", 587});
+  return o;
+}
+
+// As far as the first line of AUTH, which is returned.
+std::string hello(Client& client, std::string_view mechanisms, TimePoint now) {
+  client.start(now);
+  client.feed("220 mx.example.net\r\n", now);
+  take(client, now);
+  client.feed("250-mx.example.net\r\n250 AUTH " + std::string(mechanisms) + "\r\n", now);
+  return take(client, now);
+}
+
+TEST(ClientAuth, NothingCanBeSubmittedBefore235) {
+  Client client(with_login("pencil"));
+  const TimePoint now{};
+  EXPECT_EQ(hello(client, "PLAIN", now), "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+  EXPECT_FALSE(client.can_submit());
+  EXPECT_FALSE(client.next_event());
+  client.feed("235 ok\r\n", now);
+  EXPECT_TRUE(std::holds_alternative<Ready>(*client.next_event()));
+  EXPECT_TRUE(client.can_submit());
+}
+
+TEST(ClientAuth, EachReplyHasADeadline) {
+  ClientOptions o = with_login("pencil");
+  o.timeouts.auth = 2min;
+  Client client(o);
+  TimePoint now{};
+  hello(client, "LOGIN", now);
+  EXPECT_EQ(client.deadline(), now + 2min);
+  now += 1min;
+  client.feed("334 VXNlcm5hbWU6\r\n", now);
+  take(client, now);
+  EXPECT_EQ(client.deadline(), now + 2min);
+}
+
+// While SCRAM computes, the deadline says "at once", and each timeout() does a portion.
+TEST(ClientAuth, WorkWaitsForTheNextTurn) {
+  ClientOptions o = with_login("pencil");
+  o.sasl_nonce = "rOprNGfwEbeRWgbNEkqO";
+  Client client(o);
+  TimePoint now{};
+  hello(client, "SCRAM-SHA-256", now);
+  now += 1s;
+  const std::string first = "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=9000";
+  client.feed("334 " + to_base64(first) + "\r\n", now);
+  for (int turn = 0; turn < 4; ++turn) {
+    EXPECT_EQ(take(client, now), "");
+    EXPECT_EQ(client.deadline(), now);
+    now += 1ms;
+    client.timeout(now);
+  }
+  EXPECT_NE(take(client, now), "");
+  EXPECT_EQ(client.deadline(), now + 5min);
+}
+
+TEST(ClientAuth, QuitWhileWorkWaits) {
+  ClientOptions o = with_login("pencil");
+  o.sasl_nonce = "rOprNGfwEbeRWgbNEkqO";
+  Client client(o);
+  const TimePoint now{};
+  hello(client, "SCRAM-SHA-256", now);
+  const std::string first = "r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=9000";
+  client.feed("334 " + to_base64(first) + "\r\n", now);
+  client.quit(now);
+  EXPECT_EQ(std::get<Closed>(*client.next_event()).reason, CloseReason::kQuit);
+  EXPECT_EQ(client.deadline(), kNever);
+  client.timeout(now);
+  EXPECT_EQ(take(client, now), "");
+}
+
+// RFC 4954 section 4: what does not fit into a command of 512 octets waits for the server's empty challenge.
+TEST(ClientAuth, LongTokenWaitsForAChallenge) {
+  const std::string bearer(3000, 'x');
+  Client client(with_login(bearer, true));
+  const TimePoint now{};
+  EXPECT_EQ(hello(client, "XOAUTH2", now), "AUTH XOAUTH2\r\n");
+  client.feed("334 \r\n", now);
+  EXPECT_EQ(take(client, now), to_base64("user=user\1auth=Bearer " + bearer + "\1\1") + "\r\n");
+  client.feed("235 ok\r\n", now);
+  EXPECT_TRUE(std::holds_alternative<Ready>(*client.next_event()));
+}
+
+TEST(ClientAuth, CommandIsNeverLongerThanACommandMayBe) {
+  for (size_t size = 330; size < 370; ++size) {
+    Client client(with_login(std::string(size, 'x')));
+    const std::string line = hello(client, "PLAIN", TimePoint{});
+    EXPECT_LE(line.size(), 512u);
+    const size_t whole = std::string("AUTH PLAIN \r\n").size() + (size + 6 + 2) / 3 * 4;
+    EXPECT_EQ(line == "AUTH PLAIN\r\n", whole > 512) << size;
+  }
+}
+
+TEST(ClientAuth, LineIsNeverLongerThanAServerMustTake) {
+  const auto sent = [](size_t size) {
+    Client client(with_login(std::string(size, 'x')));
+    hello(client, "LOGIN", TimePoint{});
+    client.feed("334 VXNlcm5hbWU6\r\n", TimePoint{});
+    take(client, TimePoint{});
+    client.feed("334 UGFzc3dvcmQ6\r\n", TimePoint{});
+    return take(client, TimePoint{});
+  };
+  EXPECT_EQ(sent(9213).size(), 12286u);
+  EXPECT_EQ(sent(9215), "*\r\n");  // 12,290 octets it would be
 }
 
 // Client and server cores wired to each other, bytes moved in random portions.

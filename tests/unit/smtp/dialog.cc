@@ -65,7 +65,7 @@ bool take_word(std::vector<std::string>& from, const std::string& word) {
 // Shorthands become plain directives.
 std::vector<std::string> expand(const std::string& line) {
   std::vector<std::string> w = words(line);
-  if (w.empty() || w[0] != "ready") return {line};
+  if (w.empty() || (w[0] != "ready" && w[0] != "hello")) return {line};
   std::vector<std::string> out{"< 220 mx.example.net ESMTP", "> EHLO client.example.com"};
   if (w.size() > 1 && w[1] == "helo") {
     return {out[0], out[1], "< 502 what", "> HELO client.example.com", "< 250 hi", "? ready"};
@@ -76,7 +76,7 @@ std::vector<std::string> expand(const std::string& line) {
     out.push_back(reply + (i == w.size() ? " " : "-") + name);
     if (i < w.size()) name = unescape(w[i]);
   }
-  out.push_back("? ready");
+  if (w[0] == "ready") out.push_back("? ready");
   return out;
 }
 
@@ -112,6 +112,17 @@ std::string describe(const ClientEvent& event) {
          std::to_string(closed.outcome.reply.code) + " " + to_string(closed.outcome.stage);
 }
 
+const Outcome* outcome_of(const ClientEvent& event) {
+  if (const auto* rcpt = std::get_if<RcptResult>(&event)) return &rcpt->outcome;
+  if (const auto* result = std::get_if<TxnResult>(&event)) return &result->outcome;
+  if (const auto* closed = std::get_if<Closed>(&event)) return &closed->outcome;
+  return nullptr;
+}
+
+uint16_t mechanism_called(const std::string& name) {
+  return parse_capabilities("mx\nAUTH " + name).auth;
+}
+
 // Each word of `expected` must be found in `got`, in order; "now" must agree both ways.
 bool fits(const std::string& expected, const std::string& got) {
   const auto e = words(expected), g = words(got);
@@ -134,13 +145,24 @@ class Player {
       if (error.empty() && !says_more(i)) error = flush_server();
       if (!error.empty()) return error + "  (line: " + dialog_.lines[i] + ")";
     }
-    if (auto event = client_->next_event()) return "left over: " + describe(*event);
-    return {};
+    if (auto event = next()) return "left over: " + describe(*event);
+    return leak_;
   }
 
  private:
   bool says_more(size_t i) const {
     return i + 1 < dialog_.lines.size() && dialog_.lines[i + 1].starts_with("<");
+  }
+
+  std::optional<ClientEvent> next() {
+    auto event = client_->next_event();
+    const Outcome* outcome = event ? outcome_of(*event) : nullptr;
+    if (outcome) last_ = *outcome;
+    if (outcome && options_.credentials) {
+      const std::string told = outcome->error + outcome->reply.str();
+      if (told.find(options_.credentials->secret) != std::string::npos) leak_ = "told: " + told;
+    }
+    return event;
   }
 
   void ensure() {
@@ -230,7 +252,7 @@ class Player {
     } else if (verb == "?") {
       return expect_event(line.substr(2), w);
     } else if (verb == "?maybe") {
-      seen_ = client_->next_event();
+      seen_ = next();
       if (seen_ && fits(line.substr(7), describe(*seen_))) seen_.reset();
     }
     return {};
@@ -252,8 +274,14 @@ class Player {
       options_.hold_until_mark = on;
     else if (w[1] == "refuse_own_name")
       options_.refuse_own_name = on;
+    else if (w[1] == "auth_in_clear")
+      options_.auth_in_clear = on;
     else if (w[1] == "ehlo")
       options_.ehlo_name = w[2];
+    else if (w[1] == "nonce")
+      options_.sasl_nonce = w[2];
+    else if (w[1] == "auth")
+      credentials({w.begin() + 2, w.end()});
     else if (w[1] == "tls") {
       options_.tls = w[2] == "never"      ? TlsMode::kNever
                      : w[2] == "required" ? TlsMode::kRequired
@@ -262,6 +290,21 @@ class Player {
       return "no such option";
     }
     return {};
+  }
+
+  void credentials(std::vector<std::string> w) {
+    auto credentials = std::make_shared<Credentials>();
+    credentials->is_token = take_word(w, "token");
+    credentials->user = w[0];
+    credentials->secret = unescape(w[1]);
+    credentials->host = "relay.example.net";
+    credentials->port = 587;
+    if (w.size() > 2) credentials->mechanisms = 0;
+    for (size_t i = 2; i < w.size(); ++i) {
+      credentials->mechanisms =
+          static_cast<uint16_t>(credentials->mechanisms | mechanism_called(w[i]));
+    }
+    options_.credentials = std::move(credentials);
   }
 
   std::string submit(std::vector<std::string> w) {
@@ -290,7 +333,19 @@ class Player {
       for (size_t i = 2; i < w.size(); ++i) want += " " + w[i];
       return got == want ? "" : "quirks:" + got;
     }
-    const auto event = seen_ ? std::exchange(seen_, {}) : client_->next_event();
+    if (w[1] == "error") {
+      const bool said = last_.error.find(expected.substr(6)) != std::string::npos;
+      return said ? "" : "error: " + last_.error;
+    }
+    if (w[1] == "reply") {
+      const std::string got = last_.reply.str();
+      return got.find(expected.substr(6)) != std::string::npos ? "" : "reply: " + got;
+    }
+    if (w[1] == "local") {
+      const std::string got = last_.local ? last_.local->str() : "none";
+      return got == w[2] ? "" : "local: " + got;
+    }
+    const auto event = seen_ ? std::exchange(seen_, {}) : next();
     const std::string got = event ? describe(*event) : "nothing";
     return fits(expected, got) ? "" : "event: " + got;
   }
@@ -309,6 +364,8 @@ class Player {
   std::unique_ptr<Client> client_;
   std::string pending_;
   TimePoint now_{};
+  Outcome last_;                     // of the last event that had one
+  std::string leak_;                 // the event that carried the secret
   std::optional<ClientEvent> seen_;  // looked at by ?maybe and not what it meant
 };
 

@@ -6,8 +6,10 @@
 // Format   One directive a line; `#` starts a comment line.
 //   row N...              rows of the table of broken receivers that this file shows
 //   option NAME VALUE     pipelining|cross_message|helo_only|rset_between|mail_parameters|hold_until_mark|refuse_own_name
-//                         on|off; tls never|opportunistic|required; ehlo NAME
+//                         |auth_in_clear on|off; tls never|opportunistic|required; ehlo NAME; nonce TEXT
+//   option auth USER SECRET [token] [MECHANISM...]   log in; no event may then carry SECRET (\s for a space)
 //   ready KEYWORD...      shorthand: greeting and EHLO, offering these keywords (ready helo: refused EHLO)
+//   hello KEYWORD...      the same, but more follows before it is ready; `\s` for the space in a keyword
 //   submit ID RCPT[,RCPT...] [8bit] [utf8] [from=A] [body=TEXT]   body with \r \n \. escapes; default "Hi\r\n"
 //   < LINE                the server says LINE CRLF; consecutive ones arrive together
 //   <raw TEXT             the server says TEXT, escapes \r \n \xHH, no CRLF added; {N*TEXT} repeats
@@ -18,6 +20,9 @@
 //   ? ready|needtls       the next event
 //   ? rcpt ID INDEX KIND [CODE] [now]             ? result ID KIND [CODE] [STAGE] [now]
 //   ? closed REASON [CODE] [STAGE]                ? nothing
+//   ? error TEXT          what the last event says in our own words has TEXT in it
+//   ? local CODE          the last event's own enhanced code
+//   ? reply TEXT          its reply has TEXT in it
 //   ?maybe EVENT          the same, if it comes: whether it does depends on how bytes were cut
 //   ? quirks NAME...      what was learned: nopipe notls rset helo noparams; exactly these
 #pragma once
