@@ -24,9 +24,11 @@
 //            closes the session: transactions whose last octet may have left, and that no sync mark (a 354 in the next
 //            DATA slot, or a 2xx to NOOP or QUIT) has proven, are InDoubt; the others Retry. A Delivered can still
 //            turn while the feed() that brought it is running; with `hold_until_mark` it waits for the mark itself.
-//            The replies to BDAT transactions have no mark: all are 2xx, that to RSET too, and one too many shifts them
-//            unseen (a refused RSET shows it, an early reply, or one left over when nothing is outstanding). So
-//            `hold_until_mark` means DATA, and hosts stream only after they have proven themselves with it.
+//            The replies to BDAT transactions have no mark: all are 2xx, that to RSET too, and surplus ones shift them
+//            unseen until one is early or left over. Therefore `hold_until_mark` means DATA: hosts stream only after they have
+//            proven themselves with it. What can be seen is: a 2xx to BDAT waits for the reply to an RSET sent behind it,
+//            and a refused RSET there is a desync: shifted by one, replies would put a refused BDAT's own in its place.
+//            A session that breaks leaves up to a window of messages in doubt.
 // RFC        5321, 2920, 3030, 3207, 1870, 3461, 6152, 6531, 8689, 9422, 2034; timeouts of 5321 4.5.3.2 as absolute deadlines
 //            per reply, and as much again for the transport to take the command.
 // Not for    choosing hosts, certificates (the driver), or what a refusal means (classify.h).

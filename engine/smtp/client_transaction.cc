@@ -335,7 +335,9 @@ void Client::finish(TxnId id, Outcome outcome) {
 }
 
 void Client::release_held(bool proven) {
-  if (!proven && options_.hold_until_mark) return;
+  // If the replies were shifted by one, the RSET's slot would get the BDAT's own.
+  const bool waits = bdat_used_ && !fifo_.empty() && fifo_.front().verb == Verb::kRset;
+  if (!proven && (waits || options_.hold_until_mark)) return;
   while (!held_.empty()) {
     Held& held = held_.front();
     for (RcptResult& refusal : held.refusals) events_.emplace_back(std::move(refusal));
