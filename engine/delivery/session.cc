@@ -11,9 +11,9 @@ namespace volley::delivery {
 namespace {
 
 constexpr size_t kHighWater = size_t{256} << 10;
-// What a session may owe an answer for: two on the wire, one held back until the host has proven itself. More would only
-// be held, too, when all are refused.
-constexpr size_t kMostInFlight = 3;
+// What a session may owe an answer for beyond what is on the wire: one held back until the host has proven itself. More
+// would only be held, too, when all are refused.
+constexpr size_t kMostHeld = 1;
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr smtp::EnhancedCode kNoAnswer{4, 4, 1};
 
@@ -162,7 +162,7 @@ void Session::start_tls(TimePoint now) {
 bool Session::fill(TimePoint now) {
   bool took = false;
   const bool was_quitting = quitting_;
-  while (!quitting_ && in_flight_.size() < kMostInFlight && client_.can_submit()) {
+  while (!quitting_ && in_flight_.size() < client_.depth() + kMostHeld && client_.can_submit()) {
     if (submitted_ >= options_.messages) {
       quitting_ = true;
       client_.quit(now);

@@ -45,6 +45,7 @@ Client::Client(ClientOptions options)
     : options_(std::move(options)), rset_between_(options_.rset_between) {
   tls_ = options_.tls == TlsMode::kImplicit;
   no_parameters_ = !options_.mail_parameters;
+  no_dsn_ = !options_.dsn_parameters;
 }
 
 Client::~Client() { forget_login(); }
@@ -60,18 +61,14 @@ bool Client::pipelining() const {
   return options_.pipelining && caps_.pipelining && !caps_.overflow && !(quirks_ & kNoPipelining);
 }
 
-bool Client::can_submit() const {
-  const size_t depth = pipelining() && options_.cross_message ? 2 : 1;
-  return state_ == State::kReady && !quitting_ && txns_.size() < depth;
-}
-
 void Client::submit(Transaction transaction, TimePoint now) {
   assert(can_submit());
   assert(!transaction.rcpts.empty() && transaction.body);
   Txn& txn = txns_.emplace_back();
   txn.what = std::move(transaction);
   txn.scan = scan_body(*txn.what.body);
-  pump();
+  txn.size = txn.what.body->size() + (txn.scan.ends_crlf ? 0 : 2);
+  pump(now);
   rearm(now);
 }
 
@@ -79,7 +76,7 @@ void Client::quit(TimePoint now) {
   if (state_ == State::kClosed || quitting_) return;
   quitting_ = true;
   if (state_ == State::kReady) {
-    pump();
+    pump(now);
   } else {
     Outcome outcome;
     outcome.stage = stage_now();
@@ -101,7 +98,7 @@ size_t Client::gather(std::span<OutSlice> slices, size_t max_bytes) {
 
 void Client::consume(size_t bytes, TimePoint now) {
   out_.consume(bytes);
-  progress_ = now;
+  if (bytes > 0) progress_ = now;
   rearm(now);
 }
 
@@ -117,17 +114,17 @@ void Client::feed(std::string_view bytes, TimePoint now) {
   }
   feed_bytes(bytes, now);
   if (state_ != State::kClosed) {
+    if (fifo_.empty()) quiet_since_ = now;
     release_held(false);
-    pump();
+    pump(now);
   }
   rearm(now);
 }
 
 void Client::feed_bytes(std::string_view bytes, TimePoint now) {
   while (!bytes.empty() && state_ != State::kClosed) {
-    const bool early_dot = !fifo_.empty() && fifo_.front().verb == Verb::kDot;
-    const bool solicited = !fifo_.empty() && out_.handed() >= fifo_.front().end;
-    if (!solicited && !early_dot && unsolicited(bytes)) return;
+    const bool solicited = !fifo_.empty() && out_.handed() >= fifo_.front().asked;
+    if (!solicited && unsolicited(bytes)) return;
     const bool handshake = state_ != State::kReady;
     size_t used = 0;
     const auto progress = parser_.parse(bytes, used);
@@ -143,7 +140,7 @@ void Client::feed_bytes(std::string_view bytes, TimePoint now) {
     }
     Reply reply = parser_.take();
     withhold_login(reply);
-    if (!solicited && !early_dot) {
+    if (!solicited) {
       if (reply.code == 421) {
         Outcome outcome{Outcome::Kind::kRetry, Stage::kIdle, std::move(reply), {}, {}};
         close(CloseReason::kServerClosing, std::move(outcome), false);
@@ -174,15 +171,16 @@ void Client::on_reply(Reply reply, std::string_view rest, TimePoint now) {
   body_limit_ = kNever;
   const bool conflict = reply.conflict && entry.verb != Verb::kEhlo;
   group_error_ = !fifo_.empty() && (group_error_ || reply.code >= 400 || looks_merged(reply));
-  if (entry.verb == Verb::kData || entry.verb == Verb::kNoop) blocked_ = false;
   if (reply.code == 421 && entry.verb != Verb::kQuit) {
-    const bool early = entry.verb == Verb::kDot && out_.handed() < entry.end;
+    const bool early = is_body(entry.verb) && out_.handed() < entry.end;
     const Stage stage = early ? Stage::kBody : stage_of(entry.verb);
     Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), {}, {}};
     // Often sent while we were idle, and read only now: then it says nothing about the message.
     const bool opening = entry.verb == Verb::kMail || entry.verb == Verb::kRset;
-    outcome.retry_now = opening && begun_ > 1;
-    if (find(entry.txn)) finish(entry.txn, outcome);
+    Txn* txn = find(entry.txn);
+    outcome.retry_now = opening && txn && txn->number > 1;
+    if (opening && txn) note_message_limit(*txn);
+    if (txn) finish(entry.txn, outcome);
     outcome.retry_now = false;
     close(CloseReason::kServerClosing, std::move(outcome), false);
     return;
@@ -223,19 +221,26 @@ void Client::dispatch(const Pending& entry, Reply reply, std::string_view rest, 
     case Verb::kData:
       return on_data(*txn, std::move(reply));
     case Verb::kDot:
-      return on_dot(*txn, std::move(reply));
+    case Verb::kBdat:
+      return on_end_of_data(*txn, std::move(reply));
     case Verb::kLoneDot:
       return;  // nobody was to get it
     case Verb::kNoop:
-      return release_held(true);
+      return on_noop(std::move(reply));
     case Verb::kQuit:
-      release_held(true);
-      return close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, false);
+      return on_quit(std::move(reply));
   }
 }
 
 void Client::push(Verb verb, TxnId txn, uint32_t rcpt) {
-  fifo_.push_back({verb, txn, rcpt, out_.appended()});
+  const bool last = verb == Verb::kData || verb == Verb::kNoop || verb == Verb::kQuit;
+  fifo_.push_back({verb, txn, rcpt, out_.appended(), out_.appended(), last});
+}
+
+void Client::push_body(Verb verb, Txn& txn, uint64_t asked) {
+  txn.end = out_.appended();
+  txn.step = Step::kSent;
+  fifo_.push_back({verb, txn.what.id, 0, asked, txn.end, false});
 }
 
 Stage Client::stage_of(Verb verb) {
@@ -259,6 +264,7 @@ Stage Client::stage_of(Verb verb) {
     case Verb::kData:
       return Stage::kData;
     case Verb::kDot:
+    case Verb::kBdat:
       return Stage::kEndOfData;
     case Verb::kLoneDot:
     case Verb::kNoop:
@@ -274,7 +280,7 @@ Stage Client::stage_now() const {
   if (state_ == State::kTlsHandshake) return Stage::kTls;
   if (fifo_.empty()) return auth_.counting ? Stage::kAuth : Stage::kIdle;
   const Pending& head = fifo_.front();
-  if (head.verb == Verb::kDot && out_.handed() < head.end) return Stage::kBody;
+  if (is_body(head.verb) && out_.handed() < head.end) return Stage::kBody;
   return stage_of(head.verb);
 }
 
@@ -300,6 +306,7 @@ Duration Client::timeout_of(Verb verb) const {
     case Verb::kData:
       return t.data;
     case Verb::kDot:
+    case Verb::kBdat:
     case Verb::kLoneDot:
       return t.end_of_data;
     case Verb::kQuit:
@@ -308,7 +315,8 @@ Duration Client::timeout_of(Verb verb) const {
   return t.mail;
 }
 
-// One deadline: for the oldest outstanding reply, or for the writing that stands before it.
+// One deadline: for the oldest outstanding reply, or for the writing that stands before it. Neither moves while the peer
+// drips bytes.
 void Client::rearm(TimePoint now) {
   if (state_ == State::kTlsHandshake) return;  // set when it began
   if (state_ == State::kHandshake && auth_.counting) return;
@@ -323,14 +331,12 @@ void Client::rearm(TimePoint now) {
     return;
   }
   const Pending& head = fifo_.front();
-  if (out_.consumed() >= head.end) {
-    if (!head_armed_) head_since_ = now;
-    head_armed_ = true;
+  const bool out = out_.consumed() >= head.end;
+  if (!head_armed_ || head_out_ != out) head_since_ = now;
+  head_armed_ = true;
+  head_out_ = out;
+  if (out || !is_body(head.verb)) {
     deadline_ = head_since_ + timeout_of(head.verb);
-    return;
-  }
-  if (head.verb != Verb::kDot) {
-    deadline_ = progress_ + timeout_of(head.verb);
     return;
   }
   if (body_limit_ == kNever) {
@@ -338,7 +344,7 @@ void Client::rearm(TimePoint now) {
     const uint64_t seconds = left / std::max<uint64_t>(options_.min_body_rate, 1);
     body_limit_ = now + options_.timeouts.block + std::chrono::seconds(seconds);
   }
-  deadline_ = std::min(progress_ + options_.timeouts.block, body_limit_);
+  deadline_ = std::min(std::max(progress_, head_since_) + options_.timeouts.block, body_limit_);
 }
 
 }  // namespace volley::smtp

@@ -1,8 +1,8 @@
 // The SMTP client core: bytes, answers and the time go in; bytes, events and one deadline come out.
 //
 // Purpose    Drives one connection: greeting, EHLO (or HELO), STARTTLS, AUTH, then transactions with DATA, pipelined across
-//            messages (body k, its dot, MAIL RCPT DATA k+1 in one write: one round trip per message) where the EHLO in
-//            force offers PIPELINING, else strictly command by command.
+//            messages (body k, its dot, MAIL RCPT DATA k+1 in one write: one round trip per message) or with BDAT (whole
+//            messages, streamed) where the EHLO in force offers PIPELINING, else strictly command by command.
 // Driver     start(); then after each call of feed/tls_established/eof/timeout/submit/quit: pull next_event() until it is
 //            empty, gather() and write, set one timer to deadline(). The driver may destroy the client between any two
 //            calls. Nothing is called back. consume(n) once the transport has taken n bytes.
@@ -11,124 +11,51 @@
 // Errors     No peer input asserts. A transaction that was submitted ends exactly once, with one TxnResult, before or
 //            together with Closed; recipients refused on their own get a RcptResult just before it, and all others have
 //            the TxnResult's outcome. When every recipient was refused the TxnResult repeats the last refusal.
-// Closed     The last event. Flush what gather() still gives (a QUIT, or nothing after an abort), then close.
+// Closed     The last event. Flush what gather() still gives (a QUIT, or nothing after an abort), then close. It also comes by
+//            itself, after a QUIT, when the server's LIMITS allow no further MAIL.
+// BDAT       With `chunking`, when CHUNKING is offered: MAIL RCPT.. BDAT n LAST and its octets in one group, one chunk a
+//            message. kStream keeps up to `bdat_window` messages on the wire once one was taken in this session; a body over
+//            `bdat_bytes` waits for its recipients' replies first. RSET (6 bytes, no round trip) goes before a transaction unless
+//            the one before it is known to have been taken: a failed BDAT leaves the state indeterminate (RFC 3030
+//            section 2). BDAT answered with 500 to 504: Retry at once, by DATA; the next RSET then goes alone, because
+//            its reply shows whether the octets were read as commands.
 // Guard      Replies are matched by count (RFC 2920). A reply that cannot belong to its slot, a reply to a command not yet
 //            handed to the transport, a line that is no reply, or any byte when nothing is outstanding (421 apart)
-//            closes the session: transactions whose end of data may have left, and that no sync mark (a 354 in the next
+//            closes the session: transactions whose last octet may have left, and that no sync mark (a 354 in the next
 //            DATA slot, or a 2xx to NOOP or QUIT) has proven, are InDoubt; the others Retry. A Delivered can still
 //            turn while the feed() that brought it is running; with `hold_until_mark` it waits for the mark itself.
+//            The replies to BDAT transactions have no mark: all are 2xx, that to RSET too, and surplus ones shift them
+//            unseen until one is early or left over. Therefore `hold_until_mark` means DATA: hosts stream only after they have
+//            proven themselves with it. What can be seen is: a 2xx to BDAT waits for the reply to an RSET sent behind it,
+//            and a refused RSET there is a desync: shifted by one, replies would put a refused BDAT's own in its place.
+//            A session that breaks leaves up to a window of messages in doubt.
 // Login      With `credentials` there is no transaction before a 235, and without TLS (or `auth_in_clear`) not even an
 //            attempt at one. No event carries the secret, whatever the server repeats. A deadline() that is already there
 //            stands for work that is waiting (SCRAM): let others have their turn, then call timeout().
-// RFC        5321, 2920, 3207, 1870, 6152, 6531, 2034, 4954; timeouts of 5321 4.5.3.2 as absolute deadlines per reply.
+// RFC        5321, 2920, 3030, 3207, 1870, 3461, 4954, 6152, 6531, 8689, 9422, 2034; timeouts of 5321 4.5.3.2 as absolute deadlines
+//            per reply, and as much again for the transport to take the command.
 // Not for    choosing hosts, certificates (the driver), or what a refusal means (classify.h).
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
 #include "engine/smtp/caps.h"
+#include "engine/smtp/client_types.h"
+#include "engine/smtp/dotstuff.h"
 #include "engine/smtp/outcome.h"
 #include "engine/smtp/output.h"
 #include "engine/smtp/reply.h"
 #include "engine/smtp/sasl.h"
 
 namespace volley::smtp {
-
-using TxnId = uint64_t;
-inline constexpr TxnId kNoTxn = ~TxnId{0};  // never a transaction's id
-
-struct Transaction {
-  TxnId id = 0;
-  std::string mail_from;           // empty for <>
-  std::vector<std::string> rcpts;  // at least one, each canonical
-  Body body;                       // un-stuffed, canonical CRLF; a missing last CRLF is added
-  bool body_is_8bit = false;       // needs 8BITMIME
-  bool smtputf8 = false;           // needs SMTPUTF8
-};
-
-enum class TlsMode : uint8_t {
-  kNever,
-  kOpportunistic,  // use it when offered, go on without when refused
-  kRequired,       // STARTTLS or nothing
-  kImplicit,       // the transport is TLS before start()
-};
-
-struct Timeouts {
-  Duration greeting = std::chrono::minutes(5);
-  Duration ehlo = std::chrono::minutes(5);
-  Duration starttls = std::chrono::minutes(5);  // its reply, and then the handshake
-  Duration auth = std::chrono::minutes(5);      // each reply of it
-  Duration mail = std::chrono::minutes(5);
-  Duration rcpt = std::chrono::minutes(5);
-  Duration data = std::chrono::minutes(2);
-  Duration block = std::chrono::minutes(3);  // without progress while a body is written
-  Duration end_of_data = std::chrono::minutes(10);
-  Duration rset = std::chrono::seconds(20);
-  Duration quit = std::chrono::seconds(5);
-};
-
-struct ClientOptions {
-  std::string ehlo_name;  // FQDN or address literal
-  TlsMode tls = TlsMode::kOpportunistic;
-  bool pipelining = true;     // false: never, whatever is offered
-  bool cross_message = true;  // false: pipeline within a message only
-  bool helo_only = false;
-  bool rset_between = false;      // RSET before each transaction but the first
-  bool mail_parameters = true;    // SIZE=, BODY=; SMTPUTF8 goes out whenever it is needed
-  bool hold_until_mark = false;   // hosts not yet proven: see Guard
-  bool refuse_own_name = false;   // a greeting with our own name is a mail loop
-  uint64_t min_body_rate = 1024;  // bytes/s below which a body is given up
-  std::shared_ptr<const Credentials> credentials;  // log in with these, or do not send
-  std::string sasl_nonce;                          // see sasl.h
-  bool auth_in_clear = false;                      // log in without TLS, too
-  Timeouts timeouts;
-};
-
-struct Ready {
-  Capabilities caps;
-  bool tls = false;
-};
-struct NeedTls {
-};  // start the handshake, then tls_established() or tls_failed(); hand in no plain bytes meanwhile
-struct RcptResult {
-  TxnId txn = 0;
-  uint32_t rcpt = 0;
-  Outcome outcome;
-};
-struct TxnResult {
-  TxnId txn = 0;
-  Outcome outcome;
-  uint32_t accepted = 0;    // recipients with a 2xx to their RCPT
-  uint32_t rcpt_limit = 0;  // "too many recipients" came after this many; 0: it did not
-};
-enum class CloseReason : uint8_t {
-  kQuit,           // we asked for it
-  kRefused,        // greeting, EHLO, HELO or AUTH was 4xx or 5xx, or no AUTH fits; also a refused RSET
-  kServerClosing,  // 421
-  kPeerClosed,     // end of stream or reset
-  kTimeout,
-  kDesync,    // replies and commands no longer match
-  kProtocol,  // not SMTP, or over the caps; AUTH that is none, or in which the server proved nothing
-  kTls,       // STARTTLS not offered or refused though required (by AUTH, too), injection, failed handshake
-  kLoop,      // the greeting carries our own name
-};
-const char* to_string(CloseReason reason);
-struct Closed {
-  CloseReason reason = CloseReason::kQuit;
-  Outcome outcome;         // stage, reply, our words; kFailed for a 5xx, else kRetry
-  uint32_t delivered = 0;  // transactions answered with 2xx in this session
-};
-using ClientEvent = std::variant<Ready, NeedTls, RcptResult, TxnResult, Closed>;
 
 class Client {
  public:
@@ -146,7 +73,9 @@ class Client {
   void timeout(TimePoint now);          // the timer went off; early calls do nothing
   void quit(TimePoint now);             // finish what was submitted, then QUIT
 
-  // True when a transaction can be taken: at most one message ahead, so 2 with cross-message pipelining, else 1.
+  // How many transactions are taken at once: 2 with cross-message pipelining (at most one message ahead), the window when
+  // streaming, else 1.
+  size_t depth() const;
   bool can_submit() const;
   void submit(Transaction transaction, TimePoint now);  // only when can_submit()
 
@@ -159,6 +88,9 @@ class Client {
   bool idle() const { return state_ == State::kReady && txns_.empty() && fifo_.empty(); }
   bool tls() const { return tls_; }
   bool pipelining() const;
+  bool chunking() const;  // the next transaction goes by BDAT
+  // Replies are waited for with nothing to send that could carry our acknowledgements: the driver may set TCP_QUICKACK.
+  bool wants_quickack() const;
   const Capabilities& caps() const { return caps_; }
   // Everything learned about the host in this session so far.
   Quirks quirks() const { return quirks_; }
@@ -178,6 +110,7 @@ class Client {
     kRcpt,
     kData,
     kDot,
+    kBdat,
     kLoneDot,
     kNoop,
     kQuit
@@ -186,32 +119,44 @@ class Client {
     Verb verb = Verb::kGreeting;
     TxnId txn = kNoTxn;
     uint32_t rcpt = 0;
-    uint64_t end = 0;  // position in the output after which the command is complete
+    uint64_t asked =
+        0;  // position in the output after which a reply may come (to a body: an early refusal)
+    uint64_t end = 0;   // and after which the command, and its body, is complete
+    bool last = false;  // of its group: nothing goes out before its reply
   };
   enum class Step : uint8_t { kRset, kMail, kRcpt, kData, kWaitData, kSent, kAbandoned };
   struct Txn {
     Transaction what;
     BodyScan scan;
     Step step = Step::kRset;
+    uint64_t size = 0;    // of the body, as SIZE and BDAT count it
+    uint32_t number = 0;  // of its MAIL in this session, from 1; 0: not begun
     uint32_t next_rcpt = 0;
-    uint32_t pending = 0;  // replies outstanding
+    uint32_t asked_rcpts = 0;  // RCPTs sent
+    uint32_t pending = 0;      // replies outstanding
     uint32_t accepted = 0;
     uint32_t rcpt_limit = 0;
-    uint64_t begin = 0;    // output position of its first byte
-    uint64_t dot_end = 0;  // output position after its end of data
-    bool begun = false;
-    bool with_parameters = false;
+    uint64_t begin = 0;  // output position of its first byte
+    uint64_t end = 0;    // output position after its end of data
+    bool chunked = false;
+    bool dsn = false;                                // offered, and taken so far
+    bool with_parameters = false, with_dsn = false;  // in its MAIL
+    bool after_pause = false;
     bool mail_ok = false;
     bool reset = false;  // an RSET went before it
     bool last_rcpt_ok = false;
     std::optional<Outcome> refusal;  // of MAIL, or what decided against the whole
     std::vector<std::pair<uint32_t, Outcome>> refused;  // recipients
+    std::vector<uint32_t> domains;  // RCPTDOMAINMAX: a recipient of each domain asked for
+
+    bool begun() const { return number > 0; }
+    bool all_refused() const { return refused.size() == what.rcpts.size(); }
   };
 
   struct Held {
     TxnResult result;
     std::vector<RcptResult> refusals;
-    bool dot_sent = false;
+    bool sent = false;  // its last octet may have left
   };
 
   struct Auth {
@@ -231,9 +176,12 @@ class Client {
   void on_reply(Reply reply, std::string_view rest, TimePoint now);
   void dispatch(const Pending& entry, Reply reply, std::string_view rest, TimePoint now);
   void push(Verb verb, TxnId txn = kNoTxn, uint32_t rcpt = 0);
+  void push_body(Verb verb, Txn& txn, uint64_t asked);
+  bool blocked() const { return !fifo_.empty() && fifo_.back().last; }
   void rearm(TimePoint now);
   Duration timeout_of(Verb verb) const;
   static Stage stage_of(Verb verb);
+  static bool is_body(Verb verb) { return verb == Verb::kDot || verb == Verb::kBdat; }
   Stage stage_now() const;
   // client_close.cc
   void close(CloseReason reason, Outcome outcome, bool send_quit);
@@ -241,6 +189,8 @@ class Client {
   void protocol_error(Stage stage, std::string why);
   void doubt(Held& held, const Outcome& cause);
   void end_on_close(Txn& txn, CloseReason reason, const Outcome& cause);
+  void note_message_limit(const Txn& txn);
+  void blame_pipelining();
   // client_handshake.cc
   void on_greeting(Reply reply);
   void on_ehlo(Reply reply);
@@ -264,22 +214,34 @@ class Client {
   void forget_login();
   void explain_missing_login(Outcome& outcome) const;
   // client_transaction.cc
-  void pump();
-  bool pump_one(Txn& txn);
+  void pump(TimePoint now);
+  bool pump_one(Txn& txn, TimePoint now);
+  void begin(Txn& txn, TimePoint now);
   void send_mail(Txn& txn);
   void send_body(Txn& txn);
   void send_quit_or_noop();
-  const char* unfit(const Txn& txn, EnhancedCode& code) const;
+  std::optional<Outcome> unfit(const Txn& txn) const;
   bool pipelining_refused(const Pending& entry, const Reply& reply);
   void on_rset(Reply reply);
   void on_mail(Txn& txn, Reply reply);
-  void on_rcpt(Txn& txn, uint32_t rcpt, Reply reply);
   void on_data(Txn& txn, Reply reply);
-  void on_dot(Txn& txn, Reply reply);
+  void on_end_of_data(Txn& txn, Reply reply);
+  void on_noop(Reply reply);
+  void on_quit(Reply reply);
   void conclude_if_drained(Txn& txn);
   void finish(TxnId id, Outcome outcome);
   void release_held(bool proven);
   Txn* find(TxnId id);
+  // client_rcpt.cc
+  void send_rcpt(Txn& txn);
+  bool has_room(Txn& txn, uint32_t rcpt) const;
+  static bool sends_dsn(const Txn& txn, uint32_t rcpt);
+  void on_rcpt(Txn& txn, uint32_t rcpt, Reply reply);
+  // client_bdat.cc
+  bool streaming() const;
+  void send_bdat(Txn& txn);
+  void bdat_taken(const Txn& txn);
+  void bdat_refused(const Txn& txn, Outcome& outcome);
 
   const ClientOptions options_;
   State state_ = State::kNew;
@@ -292,20 +254,23 @@ class Client {
   std::deque<ClientEvent> events_;
   TimePoint deadline_ = kNever;
   TimePoint
-      head_since_{};      // when the oldest outstanding command became the oldest and was complete
-  TimePoint progress_{};  // last time the transport took bytes
+      head_since_{};  // when the oldest outstanding command became the oldest; once it is out, since then
+  TimePoint progress_{};           // last time the transport took bytes
+  TimePoint quiet_since_{};        // the last reply came, and nothing was outstanding
   TimePoint body_limit_ = kNever;  // for the whole body being written
-  bool head_armed_ = false;
+  bool head_armed_ = false, head_out_ = false;
   bool writing_ = false;
   Auth auth_;
   Quirks quirks_ = 0;
   uint32_t delivered_ = 0;
   uint32_t begun_ = 0;  // transactions begun in this session
+  uint32_t message_limit_ = 0;
   bool tls_ = false;
-  bool no_parameters_ = false;
+  bool no_parameters_ = false, no_dsn_ = false;
   bool rset_between_ = false;
-  bool rset_due_ = false;  // the last transaction did not end with its end of data
-  bool blocked_ = false;   // a command that must be last in its group is outstanding
+  bool rset_due_ = false;    // the last transaction is not known to be closed
+  bool bdat_used_ = false;   // in this session
+  bool bdat_taken_ = false;  // and answered with 2xx
   bool quitting_ = false;
   bool quit_sent_ = false;
   bool group_error_ = false;      // a refusal since nothing was outstanding

@@ -25,7 +25,7 @@ void Client::timeout(TimePoint now) {
     return;
   }
   // A reply that never comes after a refusal in the same group: the server dropped what was pipelined.
-  if (group_error_ && pipelining()) quirks_ |= kNoPipelining;
+  if (group_error_ && pipelining()) blame_pipelining();
   Outcome outcome;
   outcome.kind = Outcome::Kind::kRetry;
   outcome.stage = stage;
@@ -53,9 +53,12 @@ void Client::eof(TimePoint, std::string_view why) {
   close(in_tls ? CloseReason::kTls : CloseReason::kPeerClosed, std::move(outcome), false);
 }
 
+// The boldest thing in use goes first.
+void Client::blame_pipelining() { quirks_ |= bdat_used_ ? kNoChunking : kNoPipelining; }
+
 void Client::desync(Stage stage, Reply reply, std::string why) {
   if (state_ == State::kReady || stage == Stage::kGreeting || stage == Stage::kEhlo) {
-    quirks_ |= kNoPipelining;
+    blame_pipelining();
   }
   Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), std::move(why), kProtocolCode};
   close(CloseReason::kDesync, std::move(outcome), false);
@@ -72,6 +75,7 @@ void Client::close(CloseReason reason, Outcome outcome, bool send_quit) {
     for (Held& held : held_) doubt(held, outcome);
   }
   release_held(true);
+  if (reason == CloseReason::kPeerClosed && !txns_.empty()) note_message_limit(txns_.front());
   while (!txns_.empty()) {
     end_on_close(txns_.front(), reason, outcome);
     release_held(true);
@@ -85,47 +89,56 @@ void Client::close(CloseReason reason, Outcome outcome, bool send_quit) {
   fifo_.clear();
   deadline_ = kNever;
   if (outcome.kind == Outcome::Kind::kUntried) outcome.kind = Outcome::Kind::kRetry;
-  events_.emplace_back(Closed{reason, std::move(outcome), delivered_});
+  events_.emplace_back(Closed{reason, std::move(outcome), delivered_, message_limit_});
 }
 
 // The replies that decided this can no longer be trusted.
 void Client::doubt(Held& held, const Outcome& cause) {
   Outcome& outcome = held.result.outcome;
   if (outcome.kind == Outcome::Kind::kDelivered) --delivered_;
-  const Stage stage = held.dot_sent ? Stage::kEndOfData : outcome.stage;
+  const Stage stage = held.sent ? Stage::kEndOfData : outcome.stage;
   outcome = cause;
-  outcome.kind = held.dot_sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
+  outcome.kind = held.sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
   outcome.stage = stage;
   held.refusals.clear();
 }
 
+// The session ends while this, the oldest transaction, waits for the reply to its MAIL.
+void Client::note_message_limit(const Txn& txn) {
+  if (txn.number > 1 && !txn.mail_ok && !txn.refusal && !txn.after_pause) {
+    message_limit_ = txn.number - 1;
+  }
+}
+
 void Client::end_on_close(Txn& txn, CloseReason reason, const Outcome& cause) {
-  const bool desynced = reason == CloseReason::kDesync;
-  if (!txn.begun || out_.handed() <= txn.begin) {
+  if (!txn.begun() || out_.handed() <= txn.begin) {
     Outcome untried = cause;
     untried.kind = Outcome::Kind::kUntried;
     return finish(txn.what.id, std::move(untried));
   }
+  const bool trusted = reason != CloseReason::kDesync;
+  const bool sending = txn.step == Step::kSent;
   Outcome outcome = cause;
   outcome.kind = Outcome::Kind::kRetry;
-  if (txn.step == Step::kSent) {
-    const bool sent = out_.handed() >= txn.dot_end;
-    outcome.kind = sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
-    outcome.stage = sent ? Stage::kEndOfData : Stage::kBody;
-  } else if (desynced) {
+  // Behind a 354, what was said about recipients is proven.
+  if (!trusted && (!sending || txn.chunked)) {
     txn.refusal.reset();
     txn.refused.clear();
-  } else if (txn.refusal) {
-    outcome = *txn.refusal;
-  } else if (txn.refused.size() == txn.what.rcpts.size()) {
-    outcome = txn.refused.back().second;
-  } else {
-    // Closed between messages: the receiver had enough of this connection, not of this message.
-    const bool between = !txn.mail_ok && begun_ > 1 &&
-                         (reason == CloseReason::kPeerClosed || reason == CloseReason::kRefused ||
-                          reason == CloseReason::kServerClosing);
-    outcome.retry_now = between;
   }
+  if (txn.refusal) {
+    outcome = *txn.refusal;
+  } else if (txn.all_refused()) {
+    outcome = txn.refused.back().second;
+  } else if (sending) {
+    const bool sent = out_.handed() >= txn.end;
+    outcome.kind = sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
+    outcome.stage = sent ? Stage::kEndOfData : Stage::kBody;
+  }
+  // Closed between messages: the receiver had enough of this connection, not of this message.
+  const bool between = trusted && !txn.refusal && !txn.mail_ok && txn.number > 1 &&
+                       (reason == CloseReason::kPeerClosed || reason == CloseReason::kRefused ||
+                        reason == CloseReason::kServerClosing);
+  if (between && outcome.kind == Outcome::Kind::kRetry) outcome.retry_now = true;
   if (outcome.kind == Outcome::Kind::kRetry && !outcome.reply.code && options_.pipelining &&
       pipelining_lost_) {
     outcome.retry_now = true;

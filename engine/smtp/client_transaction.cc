@@ -3,7 +3,9 @@
 #include <cassert>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/smtp/client.h"
+#include "engine/smtp/client_words.h"
 #include "engine/smtp/command.h"
 
 namespace volley::smtp {
@@ -11,27 +13,13 @@ namespace {
 
 constexpr size_t kGroupCap = 100;  // replies outstanding; commands stay well under 64 KiB
 constexpr EnhancedCode kProtocolCode{4, 5, 0};
+constexpr Duration kPause =
+    std::chrono::seconds(2);  // between messages: longer ones may end in an idle timeout
 
-Outcome judged(Stage stage, Reply reply) {
-  Outcome outcome;
-  outcome.kind = reply.first_digit() == 5 ? Outcome::Kind::kFailed : Outcome::Kind::kRetry;
-  outcome.stage = stage;
-  outcome.reply = std::move(reply);
-  return outcome;
-}
-
-bool contains(std::string_view text, std::string_view lower_needle) {
-  const auto same = [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-  };
-  return std::search(text.begin(), text.end(), lower_needle.begin(), lower_needle.end(), same) !=
-         text.end();
-}
-
-bool too_many_recipients(const Reply& reply) {
-  if (reply.code != 452 && reply.code != 552) return false;
-  if (reply.enhanced && reply.enhanced->subject == 5 && reply.enhanced->detail == 3) return true;
-  return contains(reply.text, "too many recipients");
+bool needs_utf8(const Transaction& what) {
+  if (what.smtputf8 || !is_ascii(what.mail_from)) return true;
+  return std::any_of(what.rcpts.begin(), what.rcpts.end(),
+                     [](const std::string& rcpt) { return !is_ascii(rcpt); });
 }
 
 }  // namespace
@@ -43,56 +31,44 @@ Client::Txn* Client::find(TxnId id) {
   return nullptr;
 }
 
-void Client::pump() {
-  while (state_ == State::kReady && !blocked_) {
+void Client::pump(TimePoint now) {
+  while (state_ == State::kReady && !blocked()) {
     if (!fifo_.empty() && (!pipelining() || fifo_.size() >= kGroupCap)) return;
     const auto next = std::find_if(txns_.begin(), txns_.end(),
                                    [](const Txn& txn) { return txn.step != Step::kSent; });
     if (next == txns_.end()) return send_quit_or_noop();
     if (next != txns_.begin() && !options_.cross_message) return;
-    if (!pump_one(*next)) return;
+    if (!pump_one(*next, now)) return;
+    release_held(false);
   }
 }
 
 // Sends one command, or ends a transaction that cannot go; false when it has to wait for a reply.
-bool Client::pump_one(Txn& txn) {
+bool Client::pump_one(Txn& txn, TimePoint now) {
   switch (txn.step) {
-    case Step::kRset: {
-      EnhancedCode code;
-      if (const char* why = unfit(txn, code)) {
-        finish(txn.what.id, {Outcome::Kind::kFailed, Stage::kMail, {}, why, code});
-        release_held(false);
-        return true;
+    case Step::kRset:
+      if (auto why = unfit(txn)) {
+        finish(txn.what.id, std::move(*why));
+      } else {
+        begin(txn, now);
       }
-      txn.begin = out_.appended();
-      txn.begun = true;
-      txn.step = Step::kMail;
-      if (rset_due_ || (rset_between_ && begun_ > 0)) {
-        out_.append("RSET\r\n");
-        push(Verb::kRset, txn.what.id);
-        txn.reset = true;
-      }
-      ++begun_;
       return true;
-    }
     case Step::kMail:
       send_mail(txn);
       txn.step = Step::kRcpt;
       return true;
-    case Step::kRcpt: {
-      std::string line;
-      append_rcpt(line, txn.what.rcpts[txn.next_rcpt]);
-      out_.append(line);
-      push(Verb::kRcpt, txn.what.id, txn.next_rcpt);
-      ++txn.pending;
-      if (++txn.next_rcpt == txn.what.rcpts.size()) txn.step = Step::kData;
+    case Step::kRcpt:
+      send_rcpt(txn);
       return true;
-    }
     case Step::kData:
+      if (txn.chunked) {
+        if (txn.pending > 0 && txn.size > options_.bdat_bytes) return false;
+        send_bdat(txn);
+        return true;
+      }
       out_.append("DATA\r\n");
       push(Verb::kData, txn.what.id);
       txn.step = Step::kWaitData;
-      blocked_ = true;
       return true;
     case Step::kWaitData:
     case Step::kAbandoned:
@@ -102,50 +78,90 @@ bool Client::pump_one(Txn& txn) {
   return false;
 }
 
-const char* Client::unfit(const Txn& txn, EnhancedCode& code) const {
-  code = {5, 6, 0};
-  if (txn.scan.bare_cr || txn.scan.bare_lf) return "the body has a lone CR or LF";
-  if (txn.scan.nul) return "the body has a NUL";
-  if (txn.scan.long_line) return "the body has a line over 998 octets";
-  code = {5, 1, 7};
-  if (!is_safe_path(txn.what.mail_from)) return "the sender's address cannot be sent";
-  code = {5, 1, 3};
-  for (const std::string& rcpt : txn.what.rcpts) {
-    if (rcpt.empty() || !is_safe_path(rcpt)) return "a recipient's address cannot be sent";
+void Client::begin(Txn& txn, TimePoint now) {
+  txn.begin = out_.appended();
+  txn.after_pause = fifo_.empty() && now - quiet_since_ > kPause;
+  txn.number = ++begun_;
+  txn.chunked = chunking();
+  txn.dsn = caps_.dsn && !no_dsn_;
+  txn.step = Step::kMail;
+  if (rset_due_ || (rset_between_ && begun_ > 1)) {
+    out_.append("RSET\r\n");
+    push(Verb::kRset, txn.what.id);
+    txn.reset = true;
+    // The server refused BDAT: did it read the octets as commands?
+    fifo_.back().last = bdat_used_ && !txn.chunked;
   }
-  code = {5, 3, 4};
-  if (caps_.max_size && txn.what.body->size() > *caps_.max_size) {
-    return "larger than this server takes";
+  if (caps_.mail_max && begun_ >= *caps_.mail_max) quitting_ = true;
+}
+
+// What is wrong with the message itself, then what this server lacks for it.
+std::optional<Outcome> Client::unfit(const Txn& txn) const {
+  const Transaction& what = txn.what;
+  const auto failed = [](const char* why, EnhancedCode code, bool here_only) {
+    Outcome outcome{Outcome::Kind::kFailed, Stage::kMail, {}, why, code};
+    outcome.here_only = here_only;
+    return outcome;
+  };
+  const EnhancedCode content{5, 6, 0};
+  if (txn.scan.bare_cr || txn.scan.bare_lf) {
+    return failed("the body has a lone CR or LF", content, false);
   }
-  code = {5, 6, 3};
-  if (txn.what.body_is_8bit && !caps_.eight_bit) return "needs 8BITMIME, which is not offered";
-  code = {5, 6, 7};
-  if (txn.what.smtputf8 && !caps_.smtputf8) return "needs SMTPUTF8, which is not offered";
-  return nullptr;
+  if (txn.scan.nul) return failed("the body has a NUL", content, false);
+  if (txn.scan.long_line) return failed("the body has a line over 998 octets", content, false);
+  if (!is_safe_path(what.mail_from)) {
+    return failed("the sender's address cannot be sent", {5, 1, 7}, false);
+  }
+  for (const std::string& rcpt : what.rcpts) {
+    if (rcpt.empty() || !is_safe_path(rcpt)) {
+      return failed("a recipient's address cannot be sent", {5, 1, 3}, false);
+    }
+  }
+  if (caps_.max_size && txn.size > *caps_.max_size) {
+    return failed("larger than this server takes", {5, 3, 4}, true);
+  }
+  if (what.body_is_8bit && !caps_.eight_bit) {
+    return failed("needs 8BITMIME, which is not offered", {5, 6, 3}, true);
+  }
+  if (!caps_.smtputf8 && needs_utf8(what)) {
+    return failed("needs SMTPUTF8, which is not offered", {5, 6, 7}, true);
+  }
+  if (what.require_tls && !(tls_ && caps_.requiretls)) {
+    return failed("needs REQUIRETLS, which is not offered", {5, 7, 30}, true);
+  }
+  return {};
 }
 
 void Client::send_mail(Txn& txn) {
+  const Transaction& what = txn.what;
   MailParameters parameters;
   if (!no_parameters_) {
-    if (caps_.size) parameters.size = txn.what.body->size();
-    parameters.body_8bit = txn.what.body_is_8bit && caps_.eight_bit;
+    if (caps_.size) parameters.size = txn.size;
+    parameters.body_8bit = what.body_is_8bit && caps_.eight_bit;
   }
-  parameters.smtputf8 = txn.what.smtputf8;
   txn.with_parameters = parameters.size || parameters.body_8bit;
+  parameters.smtputf8 = needs_utf8(what);
+  parameters.require_tls = what.require_tls;
+  if (txn.dsn) {
+    if (what.ret != DsnReturn::kNone) {
+      parameters.ret = what.ret == DsnReturn::kFull ? "FULL" : "HDRS";
+    }
+    parameters.envid = what.envid;
+    txn.with_dsn = !parameters.ret.empty() || !parameters.envid.empty();
+  }
   std::string line;
-  append_mail(line, txn.what.mail_from, parameters);
+  append_mail(line, what.mail_from, parameters);
   out_.append(line);
-  push(Verb::kMail, txn.what.id);
+  push(Verb::kMail, what.id);
   ++txn.pending;
   rset_due_ = true;  // until the end of data closes the transaction
 }
 
 void Client::send_body(Txn& txn) {
+  const uint64_t asked = out_.appended();
   out_.append_body(txn.what.body, txn.scan.dot_lines);
   out_.append(txn.scan.ends_crlf ? ".\r\n" : "\r\n.\r\n");
-  txn.dot_end = out_.appended();
-  push(Verb::kDot, txn.what.id);
-  txn.step = Step::kSent;
+  push_body(Verb::kDot, txn, asked);
   rset_due_ = false;
 }
 
@@ -156,7 +172,6 @@ void Client::send_quit_or_noop() {
     out_.append(quitting_ ? "QUIT\r\n" : "NOOP\r\n");
     push(quitting_ ? Verb::kQuit : Verb::kNoop);
     quit_sent_ = quitting_;
-    blocked_ = true;
   } else if (quitting_) {
     close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, true);
   }
@@ -172,7 +187,7 @@ bool Client::pipelining_refused(const Pending& entry, const Reply& reply) {
     Outcome outcome{Outcome::Kind::kRetry, stage_of(entry.verb), reply, "pipelining refused",
                     kProtocolCode};
     outcome.retry_now = true;
-    if (entry.verb == Verb::kDot && out_.handed() >= txn->dot_end) {
+    if (is_body(entry.verb) && out_.handed() >= entry.end) {
       outcome.kind = Outcome::Kind::kInDoubt;
       outcome.retry_now = false;
     }
@@ -185,6 +200,7 @@ bool Client::pipelining_refused(const Pending& entry, const Reply& reply) {
 
 void Client::on_rset(Reply reply) {
   if (reply.first_digit() == 2) return;
+  if (bdat_used_) return desync(Stage::kRset, std::move(reply), "RSET refused behind a BDAT");
   close(CloseReason::kRefused, judged(Stage::kRset, std::move(reply)), true);
 }
 
@@ -194,56 +210,29 @@ void Client::on_mail(Txn& txn, Reply reply) {
     txn.mail_ok = true;
     return;
   }
-  const int code = reply.code;
   Outcome outcome = judged(Stage::kMail, std::move(reply));
   explain_missing_login(outcome);
-  if (code == 503 && begun_ > 1 && !txn.reset) {
+  const char* instead = nullptr;
+  if (outcome.reply.code == 503 && txn.number > 1 && !txn.reset) {
     quirks_ |= kNeedsRset;
     rset_between_ = true;
-    outcome.kind = Outcome::Kind::kRetry;
-    outcome.error = "RSET needed between messages";
-    outcome.retry_now = true;
-  } else if ((code == 555 || code == 501 || code == 504) && txn.with_parameters) {
+    instead = "RSET needed between messages";
+  } else if (refuses_parameter(outcome.reply) && txn.with_dsn) {
+    quirks_ |= kNoDsn;
+    no_dsn_ = true;
+    instead = "a DSN parameter was refused";
+  } else if (refuses_parameter(outcome.reply) && txn.with_parameters) {
     quirks_ |= kNoParameters;
     no_parameters_ = true;
+    instead = "a MAIL parameter was refused";
+  }
+  if (instead) {
     outcome.kind = Outcome::Kind::kRetry;
-    outcome.error = "a MAIL parameter was refused";
+    outcome.error = instead;
     outcome.retry_now = true;
   }
   txn.refusal = std::move(outcome);
-  if (txn.step != Step::kWaitData) txn.step = Step::kAbandoned;
-  conclude_if_drained(txn);
-}
-
-void Client::on_rcpt(Txn& txn, uint32_t rcpt, Reply reply) {
-  --txn.pending;
-  txn.last_rcpt_ok = reply.first_digit() == 2;
-  if (txn.last_rcpt_ok) {
-    ++txn.accepted;
-  } else if (!txn.refusal) {
-    const bool misread = reply.code == 503 && txn.mail_ok && pipelining();
-    const bool too_many = too_many_recipients(reply);
-    Outcome outcome = judged(Stage::kRcpt, std::move(reply));
-    explain_missing_login(outcome);
-    if (misread) {
-      // MAIL was accepted and then forgotten: the server loses what is pipelined.
-      quirks_ |= kNoPipelining;
-      outcome.kind = Outcome::Kind::kRetry;
-      outcome.local = kProtocolCode;
-      outcome.error = "the server lost a pipelined MAIL";
-      outcome.retry_now = true;
-      txn.refusal = std::move(outcome);
-      txn.refused.clear();
-      if (txn.step != Step::kWaitData) txn.step = Step::kAbandoned;
-    } else {
-      if (too_many) {
-        outcome.kind = Outcome::Kind::kRetry;
-        outcome.retry_now = txn.accepted > 0;
-        if (txn.rcpt_limit == 0) txn.rcpt_limit = txn.accepted;
-      }
-      txn.refused.emplace_back(rcpt, std::move(outcome));
-    }
-  }
+  if (txn.step <= Step::kData) txn.step = Step::kAbandoned;
   conclude_if_drained(txn);
 }
 
@@ -271,8 +260,8 @@ void Client::on_data(Txn& txn, Reply reply) {
   }
   if (txn.refusal) return finish(txn.what.id, *txn.refusal);
   if (txn.accepted == 0) return finish(txn.what.id, txn.refused.back().second);
-  const bool last_judged = reply.first_digit() == 5 && pipelining() &&
-                           (!txn.last_rcpt_ok || contains(reply.text, "no valid recipients"));
+  const bool last_judged =
+      reply.first_digit() == 5 && pipelining() && (!txn.last_rcpt_ok || denies_recipients(reply));
   Outcome outcome = judged(Stage::kData, std::move(reply));
   if (last_judged) {
     // RFC 2920 section 1: a server that looks at the last RCPT only.
@@ -285,22 +274,51 @@ void Client::on_data(Txn& txn, Reply reply) {
   finish(txn.what.id, std::move(outcome));
 }
 
-void Client::on_dot(Txn& txn, Reply reply) {
-  const bool sent = out_.handed() >= txn.dot_end;
-  if (!sent && reply.first_digit() == 2) {
+// The reply to a dot, or to a BDAT: with it may come what MAIL and the RCPTs before it were refused for.
+void Client::on_end_of_data(Txn& txn, Reply reply) {
+  const bool sent = out_.handed() >= txn.end;
+  const bool positive = reply.first_digit() == 2;
+  if (!sent && positive) {
     return desync(Stage::kBody, std::move(reply), "a positive reply before the end of data");
   }
   if (!sent) {
     const Outcome outcome = judged(Stage::kBody, std::move(reply));
-    finish(txn.what.id, outcome);
+    finish(txn.what.id, txn.refusal         ? *txn.refusal
+                        : txn.all_refused() ? txn.refused.back().second
+                                            : outcome);
     return close(CloseReason::kServerClosing, outcome, false);
   }
+  if (txn.refusal && positive) {
+    return desync(Stage::kEndOfData, std::move(reply), "BDAT accepted after a refused MAIL");
+  }
+  if (txn.refusal) return finish(txn.what.id, *txn.refusal);
+  if (txn.accepted == 0) return finish(txn.what.id, txn.refused.back().second);
   Outcome outcome = judged(Stage::kEndOfData, std::move(reply));
-  if (outcome.reply.first_digit() == 2) {
+  if (positive) {
     outcome.kind = Outcome::Kind::kDelivered;
     ++delivered_;
+    if (txn.chunked) bdat_taken(txn);
+  } else if (txn.chunked) {
+    bdat_refused(txn, outcome);
   }
   finish(txn.what.id, std::move(outcome));
+}
+
+// A mark only when it is what was asked for; a server that has no NOOP is left.
+void Client::on_noop(Reply reply) {
+  if (reply.first_digit() == 2) {
+    release_held(true);
+  } else {
+    quitting_ = true;
+  }
+}
+
+void Client::on_quit(Reply reply) {
+  if (reply.first_digit() != 2 && !held_.empty()) {
+    return desync(Stage::kQuit, std::move(reply), "QUIT refused");
+  }
+  release_held(true);
+  close(CloseReason::kQuit, {Outcome::Kind::kRetry, Stage::kQuit, {}, {}, {}}, false);
 }
 
 // The transaction is over; what it came to waits in held_ until the feed or the mark lets it out.
@@ -309,7 +327,7 @@ void Client::finish(TxnId id, Outcome outcome) {
                                 [id](const Txn& candidate) { return candidate.what.id == id; });
   assert(txn != txns_.end());
   Held& held = held_.emplace_back();
-  held.dot_sent = txn->step == Step::kSent && out_.handed() >= txn->dot_end;
+  held.sent = txn->step == Step::kSent && out_.handed() >= txn->end;
   for (auto& [rcpt, refusal] : txn->refused) {
     held.refusals.push_back({id, rcpt, std::move(refusal)});
   }
@@ -318,7 +336,9 @@ void Client::finish(TxnId id, Outcome outcome) {
 }
 
 void Client::release_held(bool proven) {
-  if (!proven && options_.hold_until_mark) return;
+  // If the replies were shifted by one, the RSET's slot would get the BDAT's own.
+  const bool waits = bdat_used_ && !fifo_.empty() && fifo_.front().verb == Verb::kRset;
+  if (!proven && (waits || options_.hold_until_mark)) return;
   while (!held_.empty()) {
     Held& held = held_.front();
     for (RcptResult& refusal : held.refusals) events_.emplace_back(std::move(refusal));

@@ -1,7 +1,14 @@
 #include "engine/smtp/command.h"
 
+#include <algorithm>
+
+#include "base/utf8.h"
+
 namespace volley::smtp {
 namespace {
+
+constexpr char kHex[] = "0123456789ABCDEF";
+constexpr size_t kEnvidCap = 100, kOrcptCap = 500;
 
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
@@ -23,6 +30,18 @@ int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+std::string hex_digits(char32_t value) {
+  std::string out;
+  for (; value > 0 || out.size() < 2; value >>= 4) out.insert(out.begin(), kHex[value & 15]);
+  return out;
+}
+
+// RFC 3461 section 4.4: printable before it is encoded.
+bool is_envid(std::string_view text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= 32 && c < 127; });
 }
 
 // Where the '>' that ends a path stands, quotes respected; npos if there is none.
@@ -61,8 +80,26 @@ bool is_safe_path(std::string_view address) {
   return !quoted;
 }
 
+std::string to_orcpt(std::string_view address) {
+  std::string out;
+  if (is_ascii(address)) {
+    out = "rfc822;" + to_xtext(address);
+  } else {
+    out = "utf-8;";
+    for (size_t at = 0; at < address.size();) {
+      const auto point = next_code_point(address, at);
+      if (!point) return {};
+      if (*point > 32 && *point < 127 && *point != '+' && *point != '=' && *point != '\\') {
+        out += static_cast<char>(*point);
+      } else {
+        out += "\\x{" + hex_digits(*point) + "}";
+      }
+    }
+  }
+  return out.size() <= kOrcptCap ? out : std::string();
+}
+
 std::string to_xtext(std::string_view plain) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
   for (const char ch : plain) {
     const auto c = static_cast<unsigned char>(ch);
@@ -100,8 +137,12 @@ void append_mail(std::string& out, std::string_view from, const MailParameters& 
   if (parameters.size) out.append(" SIZE=").append(std::to_string(*parameters.size));
   if (parameters.body_8bit) out.append(" BODY=8BITMIME");
   if (parameters.smtputf8) out.append(" SMTPUTF8");
+  if (parameters.require_tls) out.append(" REQUIRETLS");
   if (!parameters.ret.empty()) out.append(" RET=").append(parameters.ret);
-  if (!parameters.envid.empty()) out.append(" ENVID=").append(to_xtext(parameters.envid));
+  if (is_envid(parameters.envid)) {
+    const std::string envid = to_xtext(parameters.envid);
+    if (envid.size() <= kEnvidCap) out.append(" ENVID=").append(envid);
+  }
   out.append("\r\n");
 }
 
@@ -109,7 +150,8 @@ void append_rcpt(std::string& out, std::string_view to, const RcptParameters& pa
   out.append("RCPT TO:<").append(to).append(">");
   if (!parameters.notify.empty()) out.append(" NOTIFY=").append(parameters.notify);
   if (!parameters.orcpt.empty()) {
-    out.append(" ORCPT=rfc822;").append(to_xtext(parameters.orcpt));
+    const std::string orcpt = to_orcpt(parameters.orcpt);
+    if (!orcpt.empty()) out.append(" ORCPT=").append(orcpt);
   }
   out.append("\r\n");
 }

@@ -21,17 +21,20 @@ struct MailParameters {
   std::optional<uint64_t> size;
   bool body_8bit = false;
   bool smtputf8 = false;
+  bool require_tls = false;
   std::string_view ret;    // "FULL" or "HDRS", empty for none
-  std::string_view envid;  // plain; goes out as xtext
+  std::string_view envid;  // plain; goes out as xtext, unless not printable or over 100 octets
 };
 void append_mail(std::string& out, std::string_view from, const MailParameters& parameters);
 
 struct RcptParameters {
   std::string_view notify;  // "NEVER" or a list, empty for none
-  std::string_view orcpt;   // plain address; goes out as rfc822;xtext
+  std::string_view orcpt;   // plain address; goes out as to_orcpt()
 };
 void append_rcpt(std::string& out, std::string_view to, const RcptParameters& parameters = {});
 
+// `rfc822;` and xtext, for UTF-8 `utf-8;` and RFC 6533's form that any server can read; empty when over 500 octets.
+std::string to_orcpt(std::string_view address);
 std::string to_xtext(std::string_view plain);
 std::optional<std::string> from_xtext(std::string_view text);
 

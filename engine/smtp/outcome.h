@@ -47,6 +47,7 @@ struct Outcome {
       local;  // our own code, with `error`: 4.4.2 lost, 4.5.0 protocol, 4.7.0 TLS, ...
   bool retry_now =
       false;  // the receiver did not judge the message: try again at once, counts no attempt
+  bool here_only = false;  // Failed because this server lacks something: another host may take it
 };
 const char* to_string(Outcome::Kind kind);
 
@@ -56,8 +57,9 @@ enum Quirk : uint16_t {
   kNoTls = 1 << 1,
   kNeedsRset = 1 << 2,
   kHeloOnly = 1 << 3,
-  kNoParameters = 1 << 4,  // refuses MAIL parameters that it offered
-  kNoChunking = 1 << 5,    // refuses BDAT that it offered
+  kNoParameters = 1 << 4,  // refuses SIZE= or BODY= although offered
+  kNoChunking = 1 << 5,    // refuses BDAT, or loses count of replies when it is used
+  kNoDsn = 1 << 6,         // refuses RET=, ENVID=, NOTIFY= or ORCPT= although offered
 };
 using Quirks = uint16_t;
 

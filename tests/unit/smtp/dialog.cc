@@ -87,12 +87,17 @@ std::string quirk_names(Quirks quirks) {
   if (quirks & kNeedsRset) out += " rset";
   if (quirks & kHeloOnly) out += " helo";
   if (quirks & kNoParameters) out += " noparams";
+  if (quirks & kNoChunking) out += " nobdat";
+  if (quirks & kNoDsn) out += " nodsn";
   return out;
 }
 
-std::string describe(const Outcome& outcome) {
+std::string describe(const Outcome& outcome, uint32_t limit = 0) {
   std::string out = to_string(outcome.kind);
   out += " " + std::to_string(outcome.reply.code) + " " + to_string(outcome.stage);
+  if (outcome.local) out += " local=" + outcome.local->str();
+  if (outcome.here_only) out += " here";
+  if (limit > 0) out += " limit=" + std::to_string(limit);
   if (outcome.retry_now) out += " now";
   return out;
 }
@@ -105,11 +110,21 @@ std::string describe(const ClientEvent& event) {
            describe(rcpt->outcome);
   }
   if (const auto* result = std::get_if<TxnResult>(&event)) {
-    return "result " + std::to_string(result->txn) + " " + describe(result->outcome);
+    return "result " + std::to_string(result->txn) + " " +
+           describe(result->outcome, result->rcpt_limit);
   }
   const auto& closed = std::get<Closed>(event);
   return std::string("closed ") + to_string(closed.reason) + " " +
-         std::to_string(closed.outcome.reply.code) + " " + to_string(closed.outcome.stage);
+         describe(closed.outcome, closed.message_limit);
+}
+
+uint8_t notify_bits(const std::string& text) {
+  int bits = 0;
+  if (text.find("never") != std::string::npos) bits |= kNotifyNever;
+  if (text.find("success") != std::string::npos) bits |= kNotifySuccess;
+  if (text.find("failure") != std::string::npos) bits |= kNotifyFailure;
+  if (text.find("delay") != std::string::npos) bits |= kNotifyDelay;
+  return static_cast<uint8_t>(bits);
 }
 
 const Outcome* outcome_of(const ClientEvent& event) {
@@ -210,12 +225,27 @@ class Player {
     return {};
   }
 
+  std::string expect_bdat(const std::string& line, const std::vector<std::string>& w) {
+    std::string error = expect_line("BDAT " + w[1] + " LAST");
+    if (!error.empty()) return error;
+    const auto octets = static_cast<size_t>(std::stoi(w[1]));
+    const std::string got = available().substr(0, octets);
+    if (got.size() != octets) return "fewer octets than " + w[1];
+    const size_t text = line.find(' ', 6);
+    if (text != std::string::npos && got != unescape(line.substr(text + 1))) {
+      return "client said \"" + got + "\"";
+    }
+    client_->consume(octets, now_);
+    return {};
+  }
+
   std::string step(const std::string& line) {
     std::vector<std::string> w = words(line);
     const std::string& verb = w[0];
     if (verb == "option") return option(w);
     ensure();
     if (verb == ">") return expect_line(line.size() > 2 ? line.substr(2) : "");
+    if (verb == ">bdat") return expect_bdat(line, w);
     if (verb == ">part") {
       std::array<OutSlice, 16> slices;
       const auto n = static_cast<size_t>(std::stoi(w[1]));
@@ -276,12 +306,22 @@ class Player {
       options_.refuse_own_name = on;
     else if (w[1] == "auth_in_clear")
       options_.auth_in_clear = on;
-    else if (w[1] == "ehlo")
-      options_.ehlo_name = w[2];
     else if (w[1] == "nonce")
       options_.sasl_nonce = w[2];
     else if (w[1] == "auth")
       credentials({w.begin() + 2, w.end()});
+    else if (w[1] == "dsn_parameters")
+      options_.dsn_parameters = on;
+    else if (w[1] == "ehlo")
+      options_.ehlo_name = w[2];
+    else if (w[1] == "bdat_window")
+      options_.bdat_window = static_cast<uint32_t>(std::stoi(w[2]));
+    else if (w[1] == "bdat_bytes")
+      options_.bdat_bytes = static_cast<uint64_t>(std::stoi(w[2]));
+    else if (w[1] == "chunking")
+      options_.chunking = w[2] == "stream" ? Chunking::kStream
+                          : w[2] == "one"  ? Chunking::kOneAtATime
+                                           : Chunking::kNever;
     else if (w[1] == "tls") {
       options_.tls = w[2] == "never"      ? TlsMode::kNever
                      : w[2] == "required" ? TlsMode::kRequired
@@ -317,10 +357,19 @@ class Player {
     std::string body = "Hi\r\n";
     t.body_is_8bit = take_word(w, "8bit");
     t.smtputf8 = take_word(w, "utf8");
+    t.require_tls = take_word(w, "requiretls");
+    RcptDsn dsn;
     for (size_t i = 3; i < w.size(); ++i) {
-      if (w[i].starts_with("body=")) body = unescape(w[i].substr(5));
-      if (w[i].starts_with("from=")) t.mail_from = w[i].substr(5);
+      const size_t equals = w[i].find('=');
+      const std::string name = w[i].substr(0, equals), value = w[i].substr(equals + 1);
+      if (name == "body") body = unescape(value);
+      if (name == "from") t.mail_from = value;
+      if (name == "envid") t.envid = unescape(value);
+      if (name == "ret") t.ret = value == "full" ? DsnReturn::kFull : DsnReturn::kHeaders;
+      if (name == "orcpt") dsn.orcpt = unescape(value);
+      if (name == "notify") dsn.notify = notify_bits(value);
     }
+    if (dsn.notify != 0 || !dsn.orcpt.empty()) t.dsn.assign(t.rcpts.size(), dsn);
     t.body = std::make_shared<const std::string>(body);
     client_->submit(std::move(t), now_);
     return {};
@@ -344,6 +393,14 @@ class Player {
     if (w[1] == "local") {
       const std::string got = last_.local ? last_.local->str() : "none";
       return got == w[2] ? "" : "local: " + got;
+    }
+    if (w[1] == "submit" || w[1] == "quickack") {
+      const bool got = w[1] == "submit" ? client_->can_submit() : client_->wants_quickack();
+      return got == (w[2] == "yes") ? "" : w[1] + (got ? ": yes" : ": no");
+    }
+    if (w[1] == "depth") {
+      const std::string got = std::to_string(client_->depth());
+      return got == w[2] ? "" : "depth: " + got;
     }
     const auto event = seen_ ? std::exchange(seen_, {}) : next();
     const std::string got = event ? describe(*event) : "nothing";

@@ -5,26 +5,31 @@
 //          be the same.
 // Format   One directive a line; `#` starts a comment line.
 //   row N...              rows of the table of broken receivers that this file shows
-//   option NAME VALUE     pipelining|cross_message|helo_only|rset_between|mail_parameters|hold_until_mark|refuse_own_name
-//                         |auth_in_clear on|off; tls never|opportunistic|required; ehlo NAME; nonce TEXT
+//   option NAME VALUE     pipelining|cross_message|helo_only|rset_between|mail_parameters|dsn_parameters|hold_until_mark|
+//                         refuse_own_name|auth_in_clear on|off; tls never|opportunistic|required; ehlo NAME; nonce TEXT;
+//                         chunking never|one|stream; bdat_window|bdat_bytes N
 //   option auth USER SECRET [token] [MECHANISM...]   log in; no event may then carry SECRET (\s for a space)
 //   ready KEYWORD...      shorthand: greeting and EHLO, offering these keywords (ready helo: refused EHLO)
 //   hello KEYWORD...      the same, but more follows before it is ready; `\s` for the space in a keyword
-//   submit ID RCPT[,RCPT...] [8bit] [utf8] [from=A] [body=TEXT]   body with \r \n \. escapes; default "Hi\r\n"
+//   submit ID RCPT[,RCPT...] [8bit] [utf8] [requiretls] [from=A] [ret=hdrs|full] [envid=T] [notify=WORDS] [orcpt=A]
+//          [body=TEXT]    body with \r \n \. escapes; default "Hi\r\n"; notify and orcpt are for all recipients
 //   < LINE                the server says LINE CRLF; consecutive ones arrive together
 //   <raw TEXT             the server says TEXT, escapes \r \n \xHH, no CRLF added; {N*TEXT} repeats
 //   > LINE                the client says exactly this line
+//   >bdat N [TEXT]        the client says BDAT N LAST, and N octets: TEXT, with the body's escapes
 //   >part N               the transport takes N bytes of whatever is there, and no more for now
 //   >none                 the client has nothing to say (checked before each `<` anyway, unless after >part)
 //   tls | tlsfail WHY | eof | timeout | quit      what happens
 //   ? ready|needtls       the next event
-//   ? rcpt ID INDEX KIND [CODE] [now]             ? result ID KIND [CODE] [STAGE] [now]
-//   ? closed REASON [CODE] [STAGE]                ? nothing
+//   ? rcpt ID INDEX KIND [CODE] [STAGE] [local=X.Y.Z] [here] [now]
+//   ? result ID KIND [CODE] [STAGE] [local=X.Y.Z] [here] [limit=RCPTS] [now]
+//   ? closed REASON [CODE] [STAGE] [local=X.Y.Z] [limit=MESSAGES]
+//   ? nothing | ? submit yes|no | ? depth N | ? quickack yes|no
 //   ? error TEXT          what the last event says in our own words has TEXT in it
 //   ? local CODE          the last event's own enhanced code
 //   ? reply TEXT          its reply has TEXT in it
 //   ?maybe EVENT          the same, if it comes: whether it does depends on how bytes were cut
-//   ? quirks NAME...      what was learned: nopipe notls rset helo noparams; exactly these
+//   ? quirks NAME...      what was learned: nopipe notls rset helo noparams nobdat nodsn; exactly these
 #pragma once
 
 #include <ostream>
