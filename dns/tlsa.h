@@ -7,13 +7,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace volley::dns {
 
 struct TlsaRecord {
   uint8_t usage = 0, selector = 0, matching = 0;
-  std::vector<uint8_t> data;  // perhaps empty
+  std::string data;  // bytes, not hexadecimal; perhaps empty
   bool operator==(const TlsaRecord&) const = default;
 };
 

@@ -97,8 +97,8 @@ TEST(ParseAnswer, Tlsa) {
   p.tlsa("_25._tcp.mx.example.com", 60, std::string("\xff\x00\x02", 3));
   Answer a = parsed(p);
   ASSERT_EQ(a.tlsa.size(), 2u);
-  EXPECT_EQ(a.tlsa[0], (TlsaRecord{3, 1, 1, {0xab, 0xcd}}));
-  EXPECT_EQ(a.tlsa[1], (TlsaRecord{255, 0, 2, {}}));
+  EXPECT_EQ(a.tlsa[0], (TlsaRecord{3, 1, 1, "\xab\xcd"}));
+  EXPECT_EQ(a.tlsa[1], (TlsaRecord{255, 0, 2, ""}));
   EXPECT_EQ(a.ttl, 60u);
   EXPECT_EQ(a.owner, "_25._tcp.mx.example.com");
 }

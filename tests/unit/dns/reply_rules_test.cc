@@ -16,7 +16,7 @@ Reply failed() {
   // What a server may put into a SERVFAIL.
   reply.answer.authenticated = true;
   reply.answer.mx = {{10, "mx.example.com"}};
-  reply.answer.tlsa = {{3, 1, 1, {1}}};
+  reply.answer.tlsa = {{3, 1, 1, "a"}};
   reply.answer.txt = {"v=STSv1; id=1;"};
   return reply;
 }
@@ -39,7 +39,7 @@ TEST(ReplyRules, RecordsAndWhatVouchesForThem) {
   reply.answer.authenticated = true;
   reply.answer.ttl = 300;
   reply.answer.mx = {{10, "mx.example.com"}};
-  reply.answer.tlsa = {{3, 1, 1, {1}}, {2, 0, 1, {2}}};
+  reply.answer.tlsa = {{3, 1, 1, "a"}, {2, 0, 1, "b"}};
   reply.answer.txt = {"a", "b"};
   RawMx mx = to_raw_mx(reply);
   EXPECT_TRUE(mx.authenticated && !mx.temporary && !mx.nxdomain);
@@ -67,12 +67,12 @@ TEST(ReplyRules, NoneIsAnAnswerOfItsOwn) {
 
 TEST(ReplyRules, MoreThanAnybodyNeedsIsAFailure) {
   Reply reply;
-  reply.answer.tlsa = {{3, 0, 0, std::vector<uint8_t>(kMaxPayload / 2)},
-                       {3, 0, 0, std::vector<uint8_t>(kMaxPayload / 2)}};
+  reply.answer.tlsa = {{3, 0, 0, std::string(kMaxPayload / 2, 'x')},
+                       {3, 0, 0, std::string(kMaxPayload / 2, 'x')}};
   reply.answer.txt = {std::string(kMaxPayload, 'x')};
   EXPECT_FALSE(to_tlsa_answer(reply).failed);
   EXPECT_FALSE(to_txt_answer(reply).failed);
-  reply.answer.tlsa.push_back({3, 0, 0, {1}});
+  reply.answer.tlsa.push_back({3, 0, 0, "y"});
   reply.answer.txt.emplace_back("y");
   TlsaAnswer tlsa = to_tlsa_answer(reply);
   EXPECT_TRUE(tlsa.failed && tlsa.records.empty());

@@ -144,7 +144,7 @@ TEST_F(DnssecTest, SecureFromMxToTlsa) {
   ASSERT_EQ(c.records.size(), 2u);
   std::sort(c.records.begin(), c.records.end(),
             [](const TlsaRecord& x, const TlsaRecord& y) { return x.usage < y.usage; });
-  EXPECT_EQ(c.records[0], (TlsaRecord{2, 0, 0, {0x30, 0x82, 0x01, 0x00}}));
+  EXPECT_EQ(c.records[0], (TlsaRecord{2, 0, 0, std::string("\x30\x82\x01\x00", 4)}));
   EXPECT_EQ(c.records[1].usage, 3);
   EXPECT_EQ(c.records[1].selector, 1);
   EXPECT_EQ(c.records[1].matching, 1);

@@ -318,7 +318,7 @@ TEST_F(FakeTest, TlsaAndTxtAreAskedOnceAndCached) {
   }
   asker_.turn_until([&] { return asker_.calls == 20; });
   TlsaAnswer a = asker_.tlsa(*r, "mx.example.com");
-  EXPECT_EQ(a.records, (std::vector<TlsaRecord>{{3, 1, 1, {0xab}}}));
+  EXPECT_EQ(a.records, (std::vector<TlsaRecord>{{3, 1, 1, "\xab"}}));
   EXPECT_EQ(a.ttl, std::chrono::minutes(5));
   TxtAnswer b = asker_.txt(*r, "_mta-sts.example.com");
   EXPECT_EQ(b.strings, std::vector<std::string>{"v=STSv1; id=1;"});
