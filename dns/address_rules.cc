@@ -32,17 +32,40 @@ void take_reply(const Reply& reply, bool allow_private, AddressAnswer& out) {
   }
 }
 
+bool has_address(const Reply& reply) {
+  return !reply.answer.a.empty() || !reply.answer.aaaa.empty();
+}
+
 Duration ttl_of(const Reply& reply) {
   if (reply.failed) return failure_ttl();
-  bool found = !reply.answer.a.empty() || !reply.answer.aaaa.empty();
-  return found ? clamp_positive_ttl(reply.answer.ttl)
-               : clamp_negative_ttl(reply.answer.negative_ttl);
+  return has_address(reply) ? clamp_positive_ttl(reply.answer.ttl)
+                            : clamp_negative_ttl(reply.answer.negative_ttl);
+}
+
+// A family that failed contributes nothing, so it cannot spoil what the other one proved: an
+// attacker who could make it fail could not make a signed zone look unsigned.
+bool is_authenticated(const AddressParts& parts) {
+  bool any = false;
+  for (const Reply* reply : {&parts.v4, parts.v6 ? &*parts.v6 : nullptr}) {
+    if (reply == nullptr || reply->failed) continue;
+    if (!reply->answer.authenticated) return false;
+    any = true;
+  }
+  return any;
+}
+
+// Both families follow the same aliases; should they not, those of an address count.
+std::string canonical_of(const AddressParts& parts) {
+  bool v6_only = parts.v6 && (has_address(*parts.v6) || parts.v4.failed) && !has_address(parts.v4);
+  return v6_only ? parts.v6->answer.owner : parts.v4.answer.owner;
 }
 
 }  // namespace
 
 AddressAnswer join_addresses(const AddressParts& parts, bool allow_private) {
   AddressAnswer out;
+  out.authenticated = is_authenticated(parts);
+  out.canonical = canonical_of(parts);
   out.ttl = ttl_of(parts.v4);
   if (parts.v6) {
     out.ttl = std::min(out.ttl, ttl_of(*parts.v6));

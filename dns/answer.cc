@@ -103,41 +103,83 @@ std::string follow_chain(Reader& reader, const std::vector<Record>& records, std
 }
 
 template <size_t N>
-void take_address(std::span<const uint8_t> packet, const Record& r,
-                  std::vector<std::array<uint8_t, N>>& out, bool& failed) {
-  if (r.size != N) {
-    failed = true;
-    return;
-  }
+bool take_address(std::span<const uint8_t> data, std::vector<std::array<uint8_t, N>>& out) {
+  if (data.size() != N) return false;
   std::array<uint8_t, N> bytes;
-  std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(r.data), N, bytes.begin());
+  std::copy_n(data.begin(), N, bytes.begin());
   out.push_back(bytes);
+  return true;
+}
+
+// RFC 1035 section 3.3.14: one or more strings, each behind its length.
+bool take_text(std::span<const uint8_t> data, std::vector<std::string>& out) {
+  if (data.empty()) return false;
+  std::string text;
+  while (!data.empty()) {
+    const size_t size = data[0];
+    if (data.size() - 1 < size) return false;
+    text.append(data.begin() + 1, data.begin() + 1 + static_cast<std::ptrdiff_t>(size));
+    data = data.subspan(1 + size);
+  }
+  out.push_back(std::move(text));
+  return true;
+}
+
+bool take_tlsa(std::span<const uint8_t> data, std::vector<TlsaRecord>& out) {
+  if (data.size() < 3) return false;
+  out.push_back({data[0], data[1], data[2], {data.begin() + 3, data.end()}});
+  return true;
+}
+
+bool take_mx(Reader& reader, const Record& r, std::vector<MxHost>& out) {
+  reader.seek(r.data);
+  uint16_t preference = reader.u16();
+  out.push_back({preference, reader.name()});
+  reader.expect_end_of(r);
+  return !reader.failed();
+}
+
+// Records of other types are none of our business. False: malformed.
+bool take_record(std::span<const uint8_t> packet, Reader& reader, const Record& r, Answer& out,
+                 uint32_t& ttl) {
+  const std::span<const uint8_t> data = packet.subspan(r.data, r.size);
+  bool good = true;
+  switch (static_cast<RecordType>(r.type)) {
+    case RecordType::kMx:
+      good = take_mx(reader, r, out.mx);
+      break;
+    case RecordType::kA:
+      good = take_address(data, out.a);
+      break;
+    case RecordType::kAaaa:
+      good = take_address(data, out.aaaa);
+      break;
+    case RecordType::kTxt:
+      good = take_text(data, out.txt);
+      break;
+    case RecordType::kTlsa:
+      good = take_tlsa(data, out.tlsa);
+      break;
+    default:
+      return true;
+  }
+  ttl = std::min(ttl, r.ttl);
+  return good;
 }
 
 bool take_answers(std::span<const uint8_t> packet, Reader& reader,
                   const std::vector<Record>& records, const std::string& question, Answer& out) {
   uint32_t ttl = std::numeric_limits<uint32_t>::max();
-  bool failed = false;
-  std::string owner = follow_chain(reader, records, question, ttl);
+  out.owner = follow_chain(reader, records, question, ttl);
+  if (reader.failed()) return false;
   for (const Record& r : records) {
-    if (r.owner != owner || r.klass != kInternet) continue;
-    if (r.type == static_cast<uint16_t>(RecordType::kMx)) {
-      reader.seek(r.data);
-      uint16_t preference = reader.u16();
-      out.mx.push_back({preference, reader.name()});
-      reader.expect_end_of(r);
-    } else if (r.type == static_cast<uint16_t>(RecordType::kA)) {
-      take_address(packet, r, out.a, failed);
-    } else if (r.type == static_cast<uint16_t>(RecordType::kAaaa)) {
-      take_address(packet, r, out.aaaa, failed);
-    } else {
-      continue;
-    }
-    ttl = std::min(ttl, r.ttl);
+    if (r.owner != out.owner || r.klass != kInternet) continue;
+    if (!take_record(packet, reader, r, out, ttl)) return false;
   }
-  bool any = !out.mx.empty() || !out.a.empty() || !out.aaaa.empty();
+  bool any = !out.mx.empty() || !out.a.empty() || !out.aaaa.empty() || !out.txt.empty() ||
+             !out.tlsa.empty();
   out.ttl = any ? ttl : 0;
-  return !failed && !reader.failed();
+  return true;
 }
 
 void take_soa(Reader& reader, const Record& r, Answer& out) {

@@ -8,6 +8,7 @@
 #include "dns/address_rules.h"
 #include "dns/cache.h"
 #include "dns/channel.h"
+#include "dns/reply_rules.h"
 #include "dns/resolver.h"
 #include "dns/upstream.h"
 
@@ -15,55 +16,43 @@ namespace volley::dns {
 
 namespace {
 
-constexpr unsigned kNxDomain = 3;
+constexpr const char* kNoName = "not a name DNS can hold";
 
-RawMx to_raw_mx(const Reply& reply) {
-  RawMx raw;
-  raw.detail = reply.detail;
-  if (reply.failed) {
-    raw.temporary = true;
-    raw.ttl = failure_ttl();
-  } else if (reply.answer.rcode == kNxDomain) {
-    raw.nxdomain = true;
-    raw.ttl = clamp_negative_ttl(reply.answer.negative_ttl);
-    raw.detail = "NXDOMAIN";
-  } else if (reply.answer.mx.empty()) {
-    raw.ttl = clamp_negative_ttl(reply.answer.negative_ttl);
-  } else {
-    raw.records = reply.answer.mx;
-    raw.ttl = clamp_positive_ttl(reply.answer.ttl);
-  }
-  return raw;
-}
+// One kind of look-up: what is known, and who waits for what is being asked.
+template <typename Value>
+struct Table {
+  explicit Table(size_t capacity) : cache(capacity) {}
+  TtlCache<Value> cache;
+  std::unordered_map<std::string, std::vector<QueryId>> waiters;  // by name
+};
+
+// Replies about one host, until all of them are there.
+struct HalfKnown {
+  AddressParts parts;
+  int missing = 0;
+};
 
 }  // namespace
 
 struct CaresResolver::Impl final : Upstream::Listener {
-  struct MxJob {
-    std::vector<QueryId> waiters;
-  };
-  struct AddressJob {
-    std::vector<QueryId> waiters;
-    AddressParts parts;
-    int missing = 0;  // replies
-  };
   struct Part {  // what a question of the upstream is for
     RecordType type;
     std::string name;
   };
   struct Ready {
     QueryId id;
-    std::variant<MxAnswer, AddressAnswer> answer;
+    std::variant<MxAnswer, AddressAnswer, TlsaAnswer, TxtAnswer> answer;
   };
 
   net::Loop& loop;
   Settings settings;
   Random random;
   std::unique_ptr<Upstream> upstream;
-  TtlCache<RawMx> mx_cache;
-  TtlCache<AddressAnswer> address_cache;
-  std::unordered_map<std::string, MxJob> mx_jobs;
-  std::unordered_map<std::string, AddressJob> address_jobs;
+  Table<RawMx> mx;
+  Table<AddressAnswer> addresses;
+  Table<TlsaAnswer> tlsa;
+  Table<TxtAnswer> txt;
+  std::unordered_map<std::string, HalfKnown> half_known;
   std::unordered_map<uint64_t, Part> parts;
   std::unordered_map<QueryId, Receiver*> receivers;  // open queries; a cancelled one is not here
   std::deque<Ready> ready;
@@ -76,106 +65,148 @@ struct CaresResolver::Impl final : Upstream::Listener {
       : loop(l),
         settings(std::move(s)),
         random(seed),
-        mx_cache(settings.cache_entries),
-        address_cache(settings.cache_entries) {}
+        mx(settings.cache_entries),
+        addresses(settings.cache_entries),
+        tlsa(settings.cache_entries),
+        txt(settings.cache_entries) {}
 
   QueryId open(Receiver& receiver) {
     receivers.emplace(next_id, &receiver);
     return next_id++;
   }
+  template <typename Value>
+  bool answered_or_asked(Table<Value>& table, QueryId id, const std::string& name);
+  template <typename Value>
+  void finish(Table<Value>& table, const std::string& name, Value value);
+  void ask(RecordType type, const std::string& name) {
+    parts.emplace(upstream->ask(name, type), Part{type, name});
+  }
   void start_mx(QueryId id, const std::string& name);
   void start_addresses(QueryId id, const std::string& name);
+  template <typename Value>
+  void start_other(Table<Value>& table, RecordType type, QueryId id, const std::string& name);
   void on_reply(uint64_t id, const Reply& reply) override;
-  void finish_mx(const std::string& name, const Reply& reply);
   void add_part(const Part& part, const Reply& reply);
-  void answer_mx(QueryId id, const std::string& name, const RawMx& raw);
-  void answer_addresses(QueryId id, AddressAnswer answer);
+  void answer(QueryId id, const std::string& name, const RawMx& raw);
+  void answer(QueryId id, const std::string& name, AddressAnswer value);
+  template <typename Value>
+  void answer(QueryId id, const std::string&, Value value) {
+    tell(id, std::move(value));
+  }
+  template <typename Value>
+  void tell(QueryId id, Value value);
   void post_delivery();
   void deliver();
+  void call(Receiver& receiver, QueryId id, const MxAnswer& a) { receiver.on_mx(id, a); }
+  void call(Receiver& receiver, QueryId id, const AddressAnswer& a) {
+    receiver.on_addresses(id, a);
+  }
+  void call(Receiver& receiver, QueryId id, const TlsaAnswer& a) { receiver.on_tlsa(id, a); }
+  void call(Receiver& receiver, QueryId id, const TxtAnswer& a) { receiver.on_txt(id, a); }
 };
+
+// False: nobody asked for it yet, so the caller does.
+template <typename Value>
+bool CaresResolver::Impl::answered_or_asked(Table<Value>& table, QueryId id,
+                                            const std::string& name) {
+  if (const Value* cached = table.cache.find(name, loop.now())) {
+    ++cache_hits;
+    answer(id, name, *cached);
+    return true;
+  }
+  auto [waiters, is_new] = table.waiters.try_emplace(name);
+  waiters->second.push_back(id);
+  return !is_new;
+}
+
+template <typename Value>
+void CaresResolver::Impl::finish(Table<Value>& table, const std::string& name, Value value) {
+  auto waiters = table.waiters.extract(name);
+  for (QueryId waiter : waiters.mapped()) answer(waiter, name, value);
+  Duration ttl = value.ttl;
+  table.cache.put(name, std::move(value), ttl, loop.now());
+}
 
 void CaresResolver::Impl::start_mx(QueryId id, const std::string& name) {
   if (!is_usable_name(name)) {
     RawMx raw;
     raw.nxdomain = true;
     raw.ttl = clamp_negative_ttl(std::nullopt);
-    raw.detail = "not a name DNS can hold";
-    return answer_mx(id, name, raw);
+    raw.detail = kNoName;
+    return answer(id, name, raw);
   }
-  if (const RawMx* cached = mx_cache.find(name, loop.now())) {
-    ++cache_hits;
-    return answer_mx(id, name, *cached);
-  }
-  auto [job, is_new] = mx_jobs.try_emplace(name);
-  job->second.waiters.push_back(id);
-  if (is_new) parts.emplace(upstream->ask(name, RecordType::kMx), Part{RecordType::kMx, name});
+  if (!answered_or_asked(mx, id, name)) ask(RecordType::kMx, name);
 }
 
 void CaresResolver::Impl::start_addresses(QueryId id, const std::string& name) {
   if (!is_usable_name(name)) {
-    AddressAnswer answer;
-    answer.permanent = true;
-    answer.ttl = clamp_negative_ttl(std::nullopt);
-    answer.detail = "not a host name";
-    return answer_addresses(id, std::move(answer));
+    AddressAnswer none;
+    none.permanent = true;
+    none.canonical = name;
+    none.ttl = clamp_negative_ttl(std::nullopt);
+    none.detail = "not a host name";
+    return answer(id, name, std::move(none));
   }
-  if (const AddressAnswer* cached = address_cache.find(name, loop.now())) {
-    ++cache_hits;
-    return answer_addresses(id, *cached);
+  if (answered_or_asked(addresses, id, name)) return;
+  half_known[name].missing = settings.ipv6 ? 2 : 1;
+  ask(RecordType::kA, name);
+  if (settings.ipv6) ask(RecordType::kAaaa, name);
+}
+
+template <typename Value>
+void CaresResolver::Impl::start_other(Table<Value>& table, RecordType type, QueryId id,
+                                      const std::string& name) {
+  if (!is_usable_name(name)) {
+    Value none;
+    none.ttl = clamp_negative_ttl(std::nullopt);
+    none.detail = kNoName;
+    return tell(id, std::move(none));
   }
-  auto [job, is_new] = address_jobs.try_emplace(name);
-  job->second.waiters.push_back(id);
-  if (!is_new) return;
-  job->second.missing = settings.ipv6 ? 2 : 1;
-  parts.emplace(upstream->ask(name, RecordType::kA), Part{RecordType::kA, name});
-  if (settings.ipv6) {
-    parts.emplace(upstream->ask(name, RecordType::kAaaa), Part{RecordType::kAaaa, name});
-  }
+  if (!answered_or_asked(table, id, name)) ask(type, name);
 }
 
 void CaresResolver::Impl::on_reply(uint64_t id, const Reply& reply) {
-  auto part = parts.extract(id);
-  if (part.empty()) return;
-  if (part.mapped().type == RecordType::kMx) {
-    finish_mx(part.mapped().name, reply);
-  } else {
-    add_part(part.mapped(), reply);
+  auto found = parts.extract(id);
+  if (found.empty()) return;
+  const Part& part = found.mapped();
+  switch (part.type) {
+    case RecordType::kMx:
+      return finish(mx, part.name, to_raw_mx(reply));
+    case RecordType::kTlsa:
+      return finish(tlsa, part.name, to_tlsa_answer(reply));
+    case RecordType::kTxt:
+      return finish(txt, part.name, to_txt_answer(reply));
+    case RecordType::kA:
+    case RecordType::kAaaa:
+      return add_part(part, reply);
   }
-}
-
-void CaresResolver::Impl::finish_mx(const std::string& name, const Reply& reply) {
-  auto job = mx_jobs.extract(name);
-  RawMx raw = to_raw_mx(reply);
-  for (QueryId waiter : job.mapped().waiters) answer_mx(waiter, name, raw);
-  Duration ttl = raw.ttl;
-  mx_cache.put(name, std::move(raw), ttl, loop.now());
 }
 
 void CaresResolver::Impl::add_part(const Part& part, const Reply& reply) {
-  AddressJob& job = address_jobs.at(part.name);
+  HalfKnown& host = half_known.at(part.name);
   if (part.type == RecordType::kA) {
-    job.parts.v4 = reply;
+    host.parts.v4 = reply;
   } else {
-    job.parts.v6 = reply;
+    host.parts.v6 = reply;
   }
-  if (--job.missing > 0) return;
-  auto done = address_jobs.extract(part.name);
-  AddressAnswer answer = join_addresses(done.mapped().parts, settings.allow_private);
-  for (QueryId waiter : done.mapped().waiters) answer_addresses(waiter, answer);
-  Duration ttl = answer.ttl;
-  address_cache.put(part.name, std::move(answer), ttl, loop.now());
+  if (--host.missing > 0) return;
+  auto known = half_known.extract(part.name);
+  finish(addresses, part.name, join_addresses(known.mapped().parts, settings.allow_private));
 }
 
-void CaresResolver::Impl::answer_mx(QueryId id, const std::string& name, const RawMx& raw) {
-  if (!receivers.contains(id)) return;
-  ready.push_back({id, apply_mx_rules(name, raw, random)});
-  post_delivery();
+void CaresResolver::Impl::answer(QueryId id, const std::string& name, const RawMx& raw) {
+  if (receivers.contains(id)) tell(id, apply_mx_rules(name, raw, random));
 }
 
-void CaresResolver::Impl::answer_addresses(QueryId id, AddressAnswer answer) {
+void CaresResolver::Impl::answer(QueryId id, const std::string&, AddressAnswer value) {
+  choose_addresses(value.addresses, random);
+  tell(id, std::move(value));
+}
+
+template <typename Value>
+void CaresResolver::Impl::tell(QueryId id, Value value) {
   if (!receivers.contains(id)) return;
-  choose_addresses(answer.addresses, random);
-  ready.push_back({id, std::move(answer)});
+  ready.push_back({id, std::move(value)});
   post_delivery();
 }
 
@@ -196,13 +227,19 @@ void CaresResolver::Impl::deliver() {
     ready.pop_front();
     auto receiver = receivers.extract(one.id);
     if (receiver.empty()) continue;
-    if (const auto* mx = std::get_if<MxAnswer>(&one.answer)) {
-      receiver.mapped()->on_mx(one.id, *mx);
-    } else {
-      receiver.mapped()->on_addresses(one.id, std::get<AddressAnswer>(one.answer));
-    }
+    std::visit([&](const auto& value) { call(*receiver.mapped(), one.id, value); }, one.answer);
     if (still_here.expired()) return;
   }
+}
+
+bool is_loopback(std::span<const net::Endpoint> servers) {
+  auto is_here = [](const net::Endpoint& server) {
+    const auto& b = server.bytes();
+    constexpr std::array<uint8_t, 16> kV6Loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    return (server.family() == net::Endpoint::Family::kV4 && b[0] == 127) ||
+           (server.family() == net::Endpoint::Family::kV6 && b == kV6Loopback);
+  };
+  return !servers.empty() && std::all_of(servers.begin(), servers.end(), is_here);
 }
 
 CaresResolver::CaresResolver(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -213,7 +250,7 @@ Result<std::unique_ptr<CaresResolver>> CaresResolver::create(net::Loop& loop,
                                                              uint64_t seed) {
   auto impl = std::make_unique<Impl>(loop, settings, seed);
   UpstreamSettings upstream{settings.servers, settings.timeout,
-                            std::max<size_t>(settings.max_in_flight, 1)};
+                            std::max<size_t>(settings.max_in_flight, 1), settings.trust_ad};
   if (upstream.servers.empty()) {
     auto found = system_servers();
     if (!found) return found.error();
@@ -237,12 +274,25 @@ QueryId CaresResolver::addresses(std::string_view host, Receiver& receiver) {
   return id;
 }
 
+QueryId CaresResolver::tlsa(std::string_view host, uint16_t port, Receiver& receiver) {
+  QueryId id = impl_->open(receiver);
+  impl_->start_other(impl_->tlsa, RecordType::kTlsa, id, tlsa_name(canonical_name(host), port));
+  return id;
+}
+
+QueryId CaresResolver::txt(std::string_view name, Receiver& receiver) {
+  QueryId id = impl_->open(receiver);
+  impl_->start_other(impl_->txt, RecordType::kTxt, id, canonical_name(name));
+  return id;
+}
+
 void CaresResolver::cancel(QueryId id) { impl_->receivers.erase(id); }
 
 Stats CaresResolver::stats() const {
   UpstreamStats up = impl_->upstream->stats();
   return {up.sent, impl_->cache_hits, up.failed, up.in_flight,
-          impl_->mx_cache.size() + impl_->address_cache.size()};
+          impl_->mx.cache.size() + impl_->addresses.cache.size() + impl_->tlsa.cache.size() +
+              impl_->txt.cache.size()};
 }
 
 }  // namespace volley::dns

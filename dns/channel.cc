@@ -2,6 +2,7 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <cstring>
@@ -20,6 +21,8 @@ constexpr int kSocketBuffer = 4 << 20;
 constexpr int kEdnsSize = 1232;  // DNS flag day 2020: never fragmented
 constexpr int kClassInternet = 1;
 constexpr uint16_t kDnsPort = 53;
+constexpr size_t kFlagsByte = 3;
+constexpr unsigned char kAdBit = 0x20;
 
 // NOCHECKRESP: else c-ares hides SERVFAIL and friends behind a timeout.
 constexpr int kFlags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_EDNS;
@@ -51,6 +54,14 @@ Status set_server(ares_channel channel, const net::Endpoint& server) {
   return {};
 }
 
+// Not to be guessed by who forges replies. c-ares tells replies apart by id and question, so ids
+// need not be unique. getrandom() cannot fail for so few bytes.
+uint16_t random_id() {
+  uint16_t id = 0;
+  (void)!::getrandom(&id, sizeof id, 0);
+  return id;
+}
+
 }  // namespace
 
 struct Channel::Impl {
@@ -61,13 +72,15 @@ struct Channel::Impl {
 
   net::Loop& loop;
   net::Endpoint server;
+  bool ask_ad;
   Listener& listener;
   ares_channel channel = nullptr;
   std::map<int, std::unique_ptr<net::FdWatcher>> watchers;
   size_t outstanding = 0;
   bool dying = false;
 
-  Impl(net::Loop& l, net::Endpoint s, Listener& r) : loop(l), server(std::move(s)), listener(r) {}
+  Impl(net::Loop& l, net::Endpoint s, bool ad, Listener& r)
+      : loop(l), server(std::move(s)), ask_ad(ad), listener(r) {}
   ~Impl() {
     dying = true;
     if (channel != nullptr) ares_destroy(channel);
@@ -135,23 +148,31 @@ Channel::Channel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Channel::~Channel() = default;
 
 Result<std::unique_ptr<Channel>> Channel::create(net::Loop& loop, const net::Endpoint& server,
-                                                 Listener& listener) {
+                                                 bool ask_ad, Listener& listener) {
   if (Status ready = initialize_library(); !ready) return ready.error();
-  auto impl = std::make_unique<Impl>(loop, server, listener);
+  auto impl = std::make_unique<Impl>(loop, server, ask_ad, listener);
   if (Status opened = impl->open(); !opened) return opened.error();
   return std::unique_ptr<Channel>(new Channel(std::move(impl)));
 }
 
+// ares_query() has no say about the AD bit.
 void Channel::send(uint64_t id, const std::string& name, RecordType type) {
   ++impl_->outstanding;
+  unsigned char* packet = nullptr;
+  int size = 0;
+  int rc = ares_create_query(name.c_str(), kClassInternet, static_cast<int>(type), random_id(), 1,
+                             &packet, &size, lost_edns() ? 0 : kEdnsSize);
+  if (rc != ARES_SUCCESS) return impl_->on_reply(id, rc, nullptr, 0);
+  if (impl_->ask_ad) packet[kFlagsByte] |= kAdBit;
   auto question = std::make_unique<Impl::Question>(Impl::Question{impl_.get(), id});
-  ares_query(
-      impl_->channel, name.c_str(), kClassInternet, static_cast<int>(type),
-      [](void* arg, int status, int, unsigned char* bytes, int size) {
+  ares_send(
+      impl_->channel, packet, size,
+      [](void* arg, int status, int, unsigned char* bytes, int length) {
         std::unique_ptr<Impl::Question> q(static_cast<Impl::Question*>(arg));
-        q->channel->on_reply(q->id, status, bytes, size);
+        q->channel->on_reply(q->id, status, bytes, length);
       },
       question.release());
+  ares_free_string(packet);
 }
 
 void Channel::check_timeouts() { impl_->process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }

@@ -41,8 +41,9 @@ class Channel {
     ~Listener() = default;
   };
 
+  // ask_ad: with the AD bit in the question, which asks for it in the reply (RFC 6840 section 5.7).
   static Result<std::unique_ptr<Channel>> create(net::Loop& loop, const net::Endpoint& server,
-                                                 Listener& listener);
+                                                 bool ask_ad, Listener& listener);
   ~Channel();
   void send(uint64_t id, const std::string& name, RecordType type);
   void check_timeouts();

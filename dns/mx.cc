@@ -58,6 +58,7 @@ bool is_usable_name(std::string_view name) {
 MxAnswer apply_mx_rules(const std::string& domain, RawMx raw, Random& random) {
   MxAnswer answer;
   answer.ttl = raw.ttl;
+  answer.authenticated = raw.authenticated;
   answer.detail = std::move(raw.detail);
   if (raw.nxdomain) {
     answer.kind = MxKind::kNxDomain;

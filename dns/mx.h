@@ -36,13 +36,15 @@ struct MxAnswer {
   MxKind kind = MxKind::kTempFail;
   std::vector<MxHost> hosts;
   bool implicit = false;  // no MX record: the A/AAAA of the name
-  Duration ttl{};         // clamped; of negative answers too
-  std::string detail;     // "SERVFAIL from 192.0.2.53"
+  // DNSSEC vouches for the answer, and for the aliases that led to it; of "no MX record" as well.
+  bool authenticated = false;
+  Duration ttl{};      // clamped; of negative answers too
+  std::string detail;  // "SERVFAIL from 192.0.2.53"
 };
 
 // What a resolver found, before the rules.
 struct RawMx {
-  bool nxdomain = false, temporary = false;
+  bool nxdomain = false, temporary = false, authenticated = false;
   std::vector<MxHost> records;
   Duration ttl{};
   std::string detail;

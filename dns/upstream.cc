@@ -35,7 +35,8 @@ std::string rcode_name(unsigned rcode) {
   }
 }
 
-Reply read_reply(std::span<const uint8_t> packet, const char* reason, const net::Endpoint& server) {
+Reply read_reply(std::span<const uint8_t> packet, const char* reason, const net::Endpoint& server,
+                 bool trust_ad) {
   Reply reply;
   reply.failed = true;
   if (packet.empty()) {
@@ -48,6 +49,7 @@ Reply read_reply(std::span<const uint8_t> packet, const char* reason, const net:
     return reply;
   }
   reply.answer = std::move(*answer);
+  reply.answer.authenticated = reply.answer.authenticated && trust_ad;
   if (reply.answer.rcode != kNoError && reply.answer.rcode != kNxDomain) {
     reply.detail = fmt::format("{} from {}", rcode_name(reply.answer.rcode), server.str());
   } else if (reply.answer.referral) {
@@ -114,7 +116,7 @@ void Upstream::Impl::on_channel_reply(uint64_t id, std::span<const uint8_t> pack
   auto found = pending.find(id);
   if (found == pending.end()) return;  // given up meanwhile
   const net::Endpoint& server = servers[found->second.server].channel->server();
-  arrived.push_back({id, read_reply(packet, reason, server)});
+  arrived.push_back({id, read_reply(packet, reason, server, settings.trust_ad)});
 }
 
 void Upstream::Impl::on_channel_idle() {
@@ -211,7 +213,7 @@ void Upstream::Impl::replace_if_crippled(Server& server, bool reply_has_edns) {
   if (reply_has_edns) return;
   if (server.rebuilt != TimePoint::min() && now - server.rebuilt < kRebuildPause) return;
   if (!server.channel->lost_edns()) return;
-  auto fresh = Channel::create(loop, server.channel->server(), *this);
+  auto fresh = Channel::create(loop, server.channel->server(), settings.trust_ad, *this);
   if (!fresh) {
     log_warn("dns: " + fresh.error().message);
     return;
@@ -236,7 +238,7 @@ Result<std::unique_ptr<Upstream>> Upstream::create(net::Loop& loop, UpstreamSett
                                                    Listener& listener) {
   auto impl = std::make_unique<Impl>(loop, std::move(settings), listener);
   for (const net::Endpoint& server : impl->settings.servers) {
-    auto channel = Channel::create(loop, server, *impl);
+    auto channel = Channel::create(loop, server, impl->settings.trust_ad, *impl);
     if (!channel) return channel.error();
     impl->servers.push_back({std::move(*channel), TimePoint::min()});
   }

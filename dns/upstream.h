@@ -28,7 +28,7 @@ namespace volley::dns {
 
 struct Reply {
   bool failed = false;
-  Answer answer;       // when not failed: rcode 0 or 3
+  Answer answer;       // when not failed: rcode 0 or 3; authenticated only if AD is trusted
   std::string detail;  // "SERVFAIL from 192.0.2.53:53"
 };
 
@@ -36,6 +36,7 @@ struct UpstreamSettings {
   std::vector<net::Endpoint> servers;  // at least one
   Duration timeout{};
   size_t max_in_flight = 1;
+  bool trust_ad = false;  // ask for the AD bit, and believe it
 };
 
 struct UpstreamStats {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/net/loop.h"
 #include "base/net/work_pool.h"
@@ -47,18 +48,31 @@ SystemNames::SystemNames(net::Loop& loop)
 
 SystemNames::~SystemNames() { *self_ = nullptr; }
 
-dns::QueryId SystemNames::mx(std::string_view, Receiver& receiver) {
+dns::QueryId SystemNames::answer_later(Receiver& receiver,
+                                       std::function<void(Receiver&, dns::QueryId)> call) {
   const dns::QueryId id = ++last_;
   waiting_[id] = &receiver;
-  loop_.post([self = self_, id] {
+  loop_.post([self = self_, id, call = std::move(call)] {
     if (*self == nullptr) return;
     const auto found = (*self)->waiting_.find(id);
     if (found == (*self)->waiting_.end()) return;
     Receiver* const asked = found->second;
     (*self)->waiting_.erase(found);
-    asked->on_mx(id, {});
+    call(*asked, id);
   });
   return id;
+}
+
+dns::QueryId SystemNames::mx(std::string_view, Receiver& receiver) {
+  return answer_later(receiver, [](Receiver& r, dns::QueryId id) { r.on_mx(id, {}); });
+}
+
+dns::QueryId SystemNames::tlsa(std::string_view, uint16_t, Receiver& receiver) {
+  return answer_later(receiver, [](Receiver& r, dns::QueryId id) { r.on_tlsa(id, {}); });
+}
+
+dns::QueryId SystemNames::txt(std::string_view, Receiver& receiver) {
+  return answer_later(receiver, [](Receiver& r, dns::QueryId id) { r.on_txt(id, {}); });
 }
 
 dns::QueryId SystemNames::addresses(std::string_view host, Receiver& receiver) {

@@ -49,6 +49,12 @@ class FakeResolver final : public dns::Resolver {
       r.on_addresses(id, addresses_of[name]);
     });
   }
+  dns::QueryId tlsa(std::string_view, uint16_t, Receiver& receiver) override {
+    return later(receiver, [](Receiver& r, dns::QueryId id) { r.on_tlsa(id, {}); });
+  }
+  dns::QueryId txt(std::string_view, Receiver& receiver) override {
+    return later(receiver, [](Receiver& r, dns::QueryId id) { r.on_txt(id, {}); });
+  }
   void cancel(dns::QueryId id) override { waiting_.erase(id); }
   bool quiet() const { return waiting_.empty(); }
 

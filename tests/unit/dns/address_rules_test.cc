@@ -57,6 +57,40 @@ TEST(JoinAddresses, OneFamilyFailingDoesNoHarm) {
   EXPECT_EQ(a.ttl, failure_ttl()) << "so that the other family is asked for again soon";
 }
 
+Reply signed_reply(Reply reply) {
+  reply.answer.authenticated = true;
+  return reply;
+}
+
+TEST(JoinAddresses, AuthenticatedWhenEveryReplyUsedIs) {
+  const Reply v4 = with_v4({{192, 0, 2, 1}}), v6 = with_v6(1);
+  auto authenticated = [](AddressParts parts) {
+    return join_addresses(parts, false).authenticated;
+  };
+  EXPECT_TRUE(authenticated({signed_reply(v4), signed_reply(v6)}));
+  EXPECT_TRUE(authenticated({signed_reply(v4), std::nullopt}));
+  EXPECT_TRUE(authenticated({signed_reply(v4), signed_reply(no_record())}));
+  EXPECT_TRUE(authenticated({signed_reply(v4), failed()})) << "a failure is not used";
+  EXPECT_TRUE(authenticated({failed(), signed_reply(v6)}));
+  EXPECT_FALSE(authenticated({signed_reply(v4), v6}));
+  EXPECT_FALSE(authenticated({v4, signed_reply(v6)}));
+  EXPECT_FALSE(authenticated({signed_reply(v4), no_record()}));
+  EXPECT_FALSE(authenticated({v4, std::nullopt}));
+  EXPECT_FALSE(authenticated({failed(), failed()}));
+}
+
+TEST(JoinAddresses, CanonicalNameOfWhatHasAddresses) {
+  auto named = [](Reply reply, const char* owner) {
+    reply.answer.owner = owner;
+    return reply;
+  };
+  auto canonical = [](AddressParts parts) { return join_addresses(parts, false).canonical; };
+  EXPECT_EQ(canonical({named(with_v4({{192, 0, 2, 1}}), "a"), named(with_v6(1), "b")}), "a");
+  EXPECT_EQ(canonical({named(no_record(), "a"), named(with_v6(1), "b")}), "b");
+  EXPECT_EQ(canonical({failed(), named(no_record(), "b")}), "b");
+  EXPECT_EQ(canonical({named(no_record(), "a"), failed()}), "a");
+}
+
 TEST(JoinAddresses, WhatIsPermanent) {
   EXPECT_TRUE(join_addresses({no_record(), no_record()}, false).permanent);
   EXPECT_TRUE(join_addresses({no_record(), std::nullopt}, false).permanent);

@@ -7,7 +7,7 @@
 namespace volley::dns {
 namespace {
 
-constexpr unsigned kA = 1, kNs = 2, kMx = 15, kAaaa = 28;
+constexpr unsigned kA = 1, kNs = 2, kMx = 15, kTxt = 16, kAaaa = 28, kTlsa = 52;
 const std::string kAddress{"\xc0\x00\x02\x01", 4};
 
 Answer parsed(const Packet& packet) {
@@ -69,6 +69,46 @@ TEST(ParseAnswer, Aaaa) {
   EXPECT_EQ(a.aaaa[0][15], 1);
 }
 
+TEST(ParseAnswer, Txt) {
+  Packet p("_mta-sts.example.com", kTxt);
+  p.cname("_mta-sts.example.com", 500, "sts.example.net");
+  p.txt("sts.example.net", 90, {"v=STSv1; ", "id=1;"}).txt("sts.example.net", 100, {""});
+  Answer a = parsed(p);
+  EXPECT_EQ(a.txt, (std::vector<std::string>{"v=STSv1; id=1;", ""}));
+  EXPECT_EQ(a.ttl, 90u);
+  EXPECT_EQ(a.owner, "sts.example.net");
+}
+
+TEST(ParseAnswer, TxtThatLiesAboutItsLength) {
+  for (std::string data : {std::string(),
+                           std::string("\x02"
+                                       "a"),
+                           std::string("\x01"
+                                       "ab")}) {
+    Packet p("example.com", kTxt);
+    p.record(Packet::kAnswer, "example.com", kTxt, 90, data);
+    EXPECT_FALSE(parse_answer(p.bytes)) << data.size();
+  }
+}
+
+TEST(ParseAnswer, Tlsa) {
+  Packet p("_25._tcp.mx.example.com", kTlsa);
+  p.tlsa("_25._tcp.mx.example.com", 70, std::string("\x03\x01\x01\xab\xcd", 5));
+  p.tlsa("_25._tcp.mx.example.com", 60, std::string("\xff\x00\x02", 3));
+  Answer a = parsed(p);
+  ASSERT_EQ(a.tlsa.size(), 2u);
+  EXPECT_EQ(a.tlsa[0], (TlsaRecord{3, 1, 1, "\xab\xcd"}));
+  EXPECT_EQ(a.tlsa[1], (TlsaRecord{255, 0, 2, ""}));
+  EXPECT_EQ(a.ttl, 60u);
+  EXPECT_EQ(a.owner, "_25._tcp.mx.example.com");
+}
+
+TEST(ParseAnswer, TlsaThatIsTooShort) {
+  Packet p("example.com", kTlsa);
+  p.tlsa("example.com", 60, std::string("\x03\x01", 2));
+  EXPECT_FALSE(parse_answer(p.bytes));
+}
+
 TEST(ParseAnswer, NegativeTtlIsTheSmallerOfTwo) {
   Packet p("example.com", kMx, Packet::kReply | 3);
   p.soa("example.com", 900, 120);
@@ -126,6 +166,7 @@ TEST(ParseAnswer, CompressionLoopIsRefused) {
 TEST(ParseAnswer, SurvivesDamage) {
   Packet p("example.com", kMx);
   p.cname("example.com", 5, "b.example").mx("b.example", 600, 10, "mx1.example.net");
+  p.txt("b.example", 60, {"v=STSv1; id=1;", "x"}).tlsa("b.example", 60, "\x03\x01\x01hash");
   p.soa("example.com", 900, 120).opt();
   for (size_t n = 0; n < p.bytes.size(); ++n) {
     std::vector<uint8_t> cut(p.bytes.begin(), p.bytes.begin() + static_cast<std::ptrdiff_t>(n));

@@ -55,6 +55,7 @@ void FakeServer::serve() {
     }
     question.type = static_cast<uint16_t>(buffer[at + 1] << 8 | buffer[at + 2]);
     question.edns = buffer[11] != 0;
+    question.ad = (buffer[3] & 0x20) != 0;
     question.number = ++questions_;
     std::optional<Packet> reply = handler_(question);
     if (!reply) continue;

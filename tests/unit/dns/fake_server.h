@@ -18,7 +18,8 @@ struct FakeQuestion {
   std::string name;  // lower case
   uint16_t type = 0;
   bool edns = false;
-  int number = 0;  // from 1
+  bool ad = false;  // asks for the AD bit
+  int number = 0;   // from 1
 };
 
 class FakeServer {

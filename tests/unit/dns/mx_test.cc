@@ -113,6 +113,17 @@ TEST(MxRules, NxDomainAndFailures) {
   EXPECT_EQ(a.detail, "SERVFAIL from 192.0.2.53:53");
 }
 
+TEST(MxRules, AuthenticatedIsPassedOn) {
+  Random random(1);
+  for (bool authenticated : {false, true}) {
+    RawMx raw;
+    raw.authenticated = authenticated;
+    EXPECT_EQ(apply_mx_rules("example.com", raw, random).authenticated, authenticated);
+    raw.records = {{10, "mx.example.com"}};
+    EXPECT_EQ(apply_mx_rules("example.com", raw, random).authenticated, authenticated);
+  }
+}
+
 TEST(Names, Usable) {
   EXPECT_TRUE(is_usable_name("mx.example.com"));
   EXPECT_TRUE(is_usable_name("1.2.3.4.example"));

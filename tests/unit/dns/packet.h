@@ -57,6 +57,14 @@ class Packet {
   Packet& cname(std::string_view owner, uint32_t ttl, std::string_view target) {
     return record(kAnswer, owner, 5, ttl, encoded(target));
   }
+  Packet& txt(std::string_view owner, uint32_t ttl, std::initializer_list<std::string> strings) {
+    std::string data;
+    for (const std::string& s : strings) data += static_cast<char>(s.size()) + s;
+    return record(kAnswer, owner, 16, ttl, data);
+  }
+  Packet& tlsa(std::string_view owner, uint32_t ttl, std::string_view data) {
+    return record(kAnswer, owner, 52, ttl, data);
+  }
   Packet& soa(std::string_view owner, uint32_t ttl, uint32_t minimum) {
     Packet tail("", 1);
     tail.bytes.clear();

@@ -74,7 +74,7 @@ uint16_t free_udp_port() {
 
 bool Unbound::installed() { return binary() != nullptr; }
 
-std::unique_ptr<Unbound> Unbound::start(const std::string& local_data) {
+std::unique_ptr<Unbound> Unbound::start(const std::string& options, const std::string& modules) {
   std::string pattern = (fs::temp_directory_path() / "volley-unbound-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return nullptr;
   std::unique_ptr<Unbound> self(new Unbound);
@@ -88,11 +88,11 @@ std::unique_ptr<Unbound> Unbound::start(const std::string& local_data) {
       << "\n  access-control: 127.0.0.0/8 allow\n"
          "  do-not-query-localhost: no\n"
          "  chroot: \"\"\n  username: \"\"\n  use-syslog: no\n  do-daemonize: no\n"
-         "  num-threads: 1\n  module-config: \"iterator\"\n"
-         "  directory: \""
-      << pattern << "\"\n  pidfile: \"" << pattern << "/unbound.pid\"\n"
+         "  num-threads: 1\n  module-config: \""
+      << modules << "\"\n  directory: \"" << pattern << "\"\n  pidfile: \"" << pattern
+      << "/unbound.pid\"\n"
       << "  local-zone: \"ready.test.\" static\n"
-      << local_data << "\nremote-control:\n  control-enable: no\n";
+      << options << "\nremote-control:\n  control-enable: no\n";
 
   std::string path = binary();
   char* const argv[] = {path.data(), const_cast<char*>("-d"), const_cast<char*>("-c"),

@@ -14,7 +14,9 @@ class Unbound {
  public:
   static bool installed();
   // nullptr: it did not start; what it wrote is printed.
-  static std::unique_ptr<Unbound> start(const std::string& local_data);
+  // options: what goes into the server: section, and whole sections after that.
+  static std::unique_ptr<Unbound> start(const std::string& options,
+                                        const std::string& modules = "iterator");
   ~Unbound();
   const net::Endpoint& address() const { return address_; }
 
