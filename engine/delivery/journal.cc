@@ -9,14 +9,20 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <unordered_map>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "base/random.h"
+#include "engine/delivery/journal_carry.h"
 #include "engine/delivery/journal_format.h"
 
 namespace volley::delivery {
 namespace {
+
+constexpr uint64_t kWholeRun = ~uint64_t{0};
+constexpr uint64_t kCarrySlices = 32;  // turns in which a segment is carried over: 256 KiB each
 
 struct Segment {
   std::string path;
@@ -24,15 +30,17 @@ struct Segment {
   uint64_t bytes = 0;
   uint64_t open_leases = 0;
   uint64_t last_event = 0;
+  bool carried = false;     // what is still needed of it is behind it, at the latest in the buffer
+  bool unreadable = false;  // it cannot be carried over
 };
 
-struct LeaseKey {
-  uint32_t partition = 0;
-  uint64_t lease = 0;
-  bool operator==(const LeaseKey&) const = default;
+struct OpenLease {
+  std::vector<uint64_t> serials;  // of segments with outcomes of it, ascending
+  uint64_t bytes = 0;             // of its outcomes, each counted once
 };
+
 struct LeaseHash {
-  size_t operator()(const LeaseKey& k) const {
+  size_t operator()(const LeaseName& k) const {
     return std::hash<uint64_t>{}(k.lease * 0x9e3779b97f4a7c15u + k.partition);
   }
 };
@@ -69,9 +77,12 @@ struct Journal::Impl {
   std::string buffer;  // all for the current segment
   uint64_t written = 0;
   uint64_t logged = 0;
-  std::unordered_map<LeaseKey, std::vector<uint64_t>, LeaseHash>
-      leases;  // serials with outcomes of it
+  std::vector<uint64_t> replayed;  // earlier runs all of whose events are logged
+  std::unordered_map<LeaseName, OpenLease, LeaseHash> leases;
+  uint64_t open_bytes = 0;         // of all of them
+  std::optional<CarryOver> carry;  // of the oldest segment
 
+  // A new one says at once what is logged: outcomes may follow whose mark goes with an older segment.
   Segment& current() {
     if (!writing) {
       Segment segment;
@@ -81,6 +92,8 @@ struct Journal::Impl {
       segments.push_back(std::move(segment));
       writing = true;
       put_journal_header(buffer, run, identity);
+      if (logged > 0) put_logged(buffer, run, logged);
+      for (const uint64_t earlier : replayed) put_logged(buffer, earlier, kWholeRun);
     }
     return segments.back();
   }
@@ -92,16 +105,48 @@ struct Journal::Impl {
     return nullptr;
   }
 
-  static bool done_with(const Segment& segment, uint64_t events_logged) {
-    return segment.open_leases == 0 && segment.last_event <= events_logged;
+  // The current segment has an outcome of this lease.
+  void hold(OpenLease& lease) {
+    Segment& segment = current();
+    if (!lease.serials.empty() && lease.serials.back() == segment.serial) return;
+    std::erase_if(lease.serials, [&](uint64_t s) { return s < segments.front().serial; });
+    lease.serials.push_back(segment.serial);
+    ++segment.open_leases;
+  }
+
+  bool done_with(const Segment& segment) const {
+    if (segment.carried && buffer.empty()) return true;
+    return segment.open_leases == 0 && segment.last_event <= logged;
   }
 
   // Oldest first, so that no mark disappears before what it marks.
   void collect() {
-    while (segments.size() > (writing ? 1u : 0u) && done_with(segments.front(), logged)) {
+    while (segments.size() > (writing ? 1u : 0u) && done_with(segments.front())) {
       ::unlink(segments.front().path.c_str());
       segments.pop_front();
+      carry.reset();
     }
+  }
+
+  // Reads twice what was written at least, so that segments go faster than they come.
+  void carry_over(uint64_t just_written) {
+    if (!carry && segments.size() <= kJournalSegmentsKept + 2 * open_bytes / segment_bytes) return;
+    Segment& oldest = segments.front();
+    if (oldest.carried || oldest.unreadable || oldest.last_event > logged) return;
+    if (!carry) carry.emplace(oldest.path, oldest.bytes);
+    const auto keep = [this](const LeaseName& name) {
+      const auto open = leases.find(name);
+      if (open == leases.end()) return false;
+      hold(open->second);
+      return true;
+    };
+    const uint64_t slice = std::max(segment_bytes / kCarrySlices + 1, 2 * just_written);
+    const auto end = carry->step(slice, keep, buffer);
+    if (end.ok() && !*end) return;
+    carry.reset();
+    oldest.carried = end.ok();
+    oldest.unreadable = !end.ok();
+    if (!end.ok()) log_warn(end.error().message + "; it stays until its last lease is settled");
   }
 
   void close_file() {
@@ -143,14 +188,15 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& directory, uns
 }
 
 void Journal::append(const Record& record, uint64_t event_sequence) {
-  Segment& segment = impl_->current();
-  put_outcome(impl_->buffer, record, event_sequence);
+  Impl& m = *impl_;
+  Segment& segment = m.current();
+  const size_t before = m.buffer.size();
+  put_outcome(m.buffer, record, event_sequence);
   segment.last_event = std::max(segment.last_event, event_sequence);
-  auto& serials = impl_->leases[{record.partition, record.lease}];
-  if (serials.empty() || serials.back() != segment.serial) {
-    serials.push_back(segment.serial);
-    ++segment.open_leases;
-  }
+  OpenLease& lease = m.leases[{record.partition, record.lease}];
+  lease.bytes += m.buffer.size() - before;
+  m.open_bytes += m.buffer.size() - before;
+  m.hold(lease);
 }
 
 void Journal::settled(uint32_t partition, uint64_t lease) {
@@ -158,9 +204,10 @@ void Journal::settled(uint32_t partition, uint64_t lease) {
   put_settled(impl_->buffer, partition, lease);
   const auto found = impl_->leases.find({partition, lease});
   if (found == impl_->leases.end()) return;
-  for (const uint64_t serial : found->second) {
+  for (const uint64_t serial : found->second.serials) {
     if (Segment* segment = impl_->find(serial)) --segment->open_leases;
   }
+  impl_->open_bytes -= found->second.bytes;
   impl_->leases.erase(found);
 }
 
@@ -172,14 +219,15 @@ void Journal::logged(uint64_t event_sequence) {
 
 void Journal::replayed(uint64_t run) {
   impl_->current();
-  put_logged(impl_->buffer, run, ~uint64_t{0});
+  put_logged(impl_->buffer, run, kWholeRun);
+  impl_->replayed.push_back(run);
 }
 
 Status Journal::flush() {
   Impl& m = *impl_;
+  size_t at = 0;
   if (!m.buffer.empty()) {
     if (auto opened = m.open_file(); !opened.ok()) return opened;
-    size_t at = 0;
     int failure = 0;
     while (at < m.buffer.size() && failure == 0) {
       const ssize_t n = ::write(m.fd, m.buffer.data() + at, m.buffer.size() - at);
@@ -200,6 +248,7 @@ Status Journal::flush() {
     }
   }
   m.collect();
+  m.carry_over(at);
   return {};
 }
 

@@ -8,10 +8,23 @@
 //            segment (journal_format.h).
 // Ownership  Owns its files. A segment is deleted when all leases in it are settled and all its events are in the
 //            event log, oldest first. A journal closed with nothing open leaves no file.
+// Carrying   A lease that stays open for an hour must not keep an hour of segments. When there are more than
+//  over      kJournalSegmentsKept, and more than twice what open leases need, the oldest is read back, a slice a turn,
+//            and its outcomes of leases that are open now are written again at the end, byte for byte; it is deleted
+//            once they are write()n. Twice, so that copies cost less than what is appended, and end by themselves.
+//            A segment with an event that is not in the log waits: all behind it are not logged either, and needed.
+// Invariants Whatever is cut off at the end, at any byte, and whether or not the oldest segments are gone yet:
+//            1. An outcome of an open lease is in a segment that exists. Twice is once: (run, sequence) names it.
+//            2. settled comes behind all outcomes of its lease, copies too: a copy is made of an open lease only. So
+//               what goes first never is the mark. Another loop's mark may go before what it marks here: then the
+//               queue, which does not know the lease any more, says the same at recovery.
+//            3. In its segment, a copy has a logged mark before it that covers it: every segment begins with what is
+//               logged, earlier runs replayed included, and what is logged later is written before the copy.
 // Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9
 //            loses nothing, power loss is covered by the queue.
-// Errors     A full disk: flush() fails with kIo and keeps what is unwritten; delivery must then stop writing to
-//            receivers until it succeeds.
+// Errors     A full disk: flush() fails with kIo and keeps what is unwritten, copies too, and deletes nothing; delivery
+//            must then stop writing to receivers until it succeeds. A segment that cannot be read back is logged, and
+//            stays until its last lease is settled.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +40,7 @@
 namespace volley::delivery {
 
 inline constexpr uint64_t kJournalSegmentBytes = uint64_t{8} << 20;
+inline constexpr size_t kJournalSegmentsKept = 4;  // with more, the oldest is carried over
 
 class Journal {
  public:

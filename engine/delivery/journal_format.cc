@@ -1,6 +1,6 @@
 #include "engine/delivery/journal_format.h"
 
-#include <array>
+#include <algorithm>
 
 #include "base/hash.h"
 #include "queue/varint.h"
@@ -9,6 +9,7 @@ namespace volley::delivery {
 namespace {
 
 constexpr std::string_view kMagic = "VLYJRNL1";
+static_assert(kMagic.size() == kJournalMagicBytes);
 constexpr uint64_t kVersion = 1;
 constexpr size_t kFrameHead = 12;
 constexpr uint32_t kMaxPayload = 1 << 20;
@@ -133,26 +134,42 @@ void put_logged(std::string& out, uint64_t run, uint64_t sequence) {
   queue::put_varint(out, sequence);
 }
 
-JournalReader::JournalReader(std::string_view segment) : rest_(segment) {
-  const size_t have = std::min(segment.size(), kMagic.size());
-  recognised_ = segment.substr(0, have) == kMagic.substr(0, have);
-  rest_ = recognised_ ? segment.substr(have) : std::string_view{};
-}
-
-std::optional<JournalEntry> JournalReader::next() {
+std::optional<std::string_view> FrameReader::next() {
   while (rest_.size() >= kFrameHead) {
     const uint64_t length = get_le(rest_, 4);
     const uint64_t sum = get_le(rest_.substr(4), 8);
     if (length > kMaxPayload || length > rest_.size() - kFrameHead) break;
-    const std::string_view payload = rest_.substr(kFrameHead, length);
-    rest_.remove_prefix(kFrameHead + length);
-    if (xxh64(payload) != sum) {
-      ++damaged_;
-      continue;
-    }
-    if (auto entry = read_entry(payload)) return entry;
+    const std::string_view frame = rest_.substr(0, kFrameHead + length);
+    rest_.remove_prefix(frame.size());
+    if (xxh64(frame.substr(kFrameHead)) == sum) return frame;
+    ++damaged_;
   }
-  rest_ = {};
+  return std::nullopt;
+}
+
+std::optional<LeaseName> lease_of_outcome(std::string_view frame) {
+  queue::Reader in(frame.substr(std::min(frame.size(), kFrameHead)));
+  if (in.varint() != static_cast<uint64_t>(EntryType::kOutcome)) return std::nullopt;
+  in.varint();  // sequence
+  in.varint();  // time
+  in.varint();  // verdict
+  LeaseName name;
+  name.partition = static_cast<uint32_t>(in.varint());
+  name.lease = in.varint();
+  if (!in.ok()) return std::nullopt;
+  return name;
+}
+
+JournalReader::JournalReader(std::string_view segment) {
+  const size_t have = std::min(segment.size(), kMagic.size());
+  recognised_ = segment.substr(0, have) == kMagic.substr(0, have);
+  if (recognised_) frames_ = FrameReader(segment.substr(have));
+}
+
+std::optional<JournalEntry> JournalReader::next() {
+  while (const auto frame = frames_.next()) {
+    if (auto entry = read_entry(frame->substr(kFrameHead))) return entry;
+  }
   return std::nullopt;
 }
 

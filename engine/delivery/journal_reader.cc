@@ -9,14 +9,11 @@
 namespace volley::delivery {
 namespace {
 
-struct Outcome {
-  Record record;
-  uint64_t run = 0, sequence = 0;
-};
-
-// All segments together: an outcome's marks may be in another file than the outcome, even in another loop's.
+// All segments together: an outcome's marks may be in another file than the outcome, even in another loop's. One that
+// was carried over may be there twice, or in a file behind younger ones: it is one outcome, and in its old place.
 struct Collected {
-  std::vector<Outcome> outcomes;
+  std::vector<uint64_t> runs;                             // as their first segments come
+  std::map<std::pair<size_t, uint64_t>, Record> outcomes;  // by place of its run, and sequence
   std::set<std::pair<uint32_t, uint64_t>> settled;
   std::map<uint64_t, uint64_t> logged;  // run -> events up to here
 };
@@ -42,12 +39,15 @@ Result<std::vector<std::string>> segment_files(const std::string& directory) {
 }
 
 void read_entries(JournalReader& reader, uint64_t run, Collected& all) {
+  const auto known = std::find(all.runs.begin(), all.runs.end(), run);
+  const auto place = static_cast<size_t>(known - all.runs.begin());
+  if (known == all.runs.end()) all.runs.push_back(run);
   while (auto entry = reader.next()) {
     switch (entry->type) {
       case EntryType::kHeader:
         break;
       case EntryType::kOutcome:
-        all.outcomes.push_back({std::move(entry->record), run, entry->sequence});
+        all.outcomes.try_emplace({place, entry->sequence}, std::move(entry->record));
         break;
       case EntryType::kSettled:
         all.settled.emplace(entry->partition, entry->lease);
@@ -87,14 +87,15 @@ Result<Replay> read_journals(const std::string& directory, std::string_view queu
   }
 
   std::set<uint64_t> runs;
-  for (auto& outcome : all.outcomes) {
-    const auto mark = all.logged.find(outcome.run);
-    if (mark == all.logged.end() || outcome.sequence > mark->second) {
-      replay.unlogged.push_back(outcome.record);
-      runs.insert(outcome.run);
+  for (auto& [name, record] : all.outcomes) {
+    const uint64_t run = all.runs[name.first];
+    const auto mark = all.logged.find(run);
+    if (mark == all.logged.end() || name.second > mark->second) {
+      replay.unlogged.push_back(record);
+      runs.insert(run);
     }
-    const std::pair<uint32_t, uint64_t> lease{outcome.record.partition, outcome.record.lease};
-    if (!all.settled.contains(lease)) replay.unsettled[lease].push_back(std::move(outcome.record));
+    const std::pair<uint32_t, uint64_t> lease{record.partition, record.lease};
+    if (!all.settled.contains(lease)) replay.unsettled[lease].push_back(std::move(record));
   }
   replay.runs.assign(runs.begin(), runs.end());
   return replay;
