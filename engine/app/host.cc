@@ -46,6 +46,10 @@ uint32_t max_connections(uint32_t wanted) {
   return wanted > 0 ? std::min(wanted, possible) : possible;
 }
 
+void set_ms(int64_t& ms, const std::optional<Duration>& setting) {
+  if (setting) ms = std::chrono::duration_cast<std::chrono::milliseconds>(*setting).count();
+}
+
 Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) {
   const cli::Settings& from = *request.settings;
   delivery::Settings out;
@@ -62,6 +66,9 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
     if (!route) return route.error();
     out.routes.push_back(std::move(*route));
   }
+  set_ms(out.singles_retry.first_delay_ms, from.transactional.first_delay);
+  set_ms(out.singles_retry.max_delay_ms, from.transactional.max_delay);
+  set_ms(out.singles_retry.give_up_after_ms, from.transactional.give_up_after);
   for (const cli::SiteSetting& setting : from.sites) out.sites.push_back(site_override(setting));
   return out;
 }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "base/address.h"
 #include "base/config.h"
@@ -104,6 +105,20 @@ void read_sites(Table& root, Settings& out) {
   }
 }
 
+void read_transactional(Table table, Settings& out) {
+  TransactionalSetting& retry = out.transactional;
+  retry.first_delay = table.duration("first_delay");
+  retry.max_delay = table.duration("max_delay");
+  retry.give_up_after = table.duration("give_up_after");
+  for (const auto& [key, value] : {std::pair("first_delay", retry.first_delay), std::pair("max_delay", retry.max_delay),
+                                   std::pair("give_up_after", retry.give_up_after)}) {
+    if (value && *value <= Duration(0)) table.fail(key, "must be more than zero");
+  }
+  if (retry.first_delay && retry.max_delay && *retry.first_delay > *retry.max_delay) {
+    table.fail("max_delay", "must not be shorter than first_delay");
+  }
+}
+
 void read_root(Table root, const Config& config, Settings& out) {
   out.hostname = root.string("hostname").value_or("");
   if (!out.hostname.empty() && !is_fqdn(out.hostname)) {
@@ -132,6 +147,7 @@ void read_root(Table root, const Config& config, Settings& out) {
     out.events_max_size = table->size("max_size").value_or(out.events_max_size);
     out.events_keep = table->integer("keep").value_or(out.events_keep);
   }
+  if (auto table = root.table("transactional")) read_transactional(*table, out);
   read_dkim(root, config, out);
   read_sites(root, out);
 }

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "dns/resolver.h"
 #include "engine/message/dkim.h"
 
@@ -24,6 +25,11 @@ struct SiteSetting {
   std::optional<int64_t> connections, messages_per_connection;
   std::optional<double> rate;          // messages/s
   std::optional<std::string> tls;      // "opportunistic", "required", "never"
+};
+
+// [transactional]: what is not set stays as engine/delivery/settings.h has it.
+struct TransactionalSetting {
+  std::optional<Duration> first_delay, max_delay, give_up_after;
 };
 
 struct Settings {
@@ -53,6 +59,7 @@ struct Settings {
 
   std::vector<message::DkimSettings> dkim;
   std::vector<SiteSetting> sites;
+  TransactionalSetting transactional;  // when single messages are tried again, and for how long
 };
 
 Result<Settings> load_settings(const std::string& path_option);

@@ -11,9 +11,6 @@ namespace {
 
 constexpr Duration kPollEvery = std::chrono::seconds(1);
 
-// Single messages are what people wait for: tried often, and worth nothing after a day.
-constexpr queue::RetryPolicy kSinglesRetry{60'000, 30LL * 60'000, 24LL * 3600 * 1000};
-
 Result<std::shared_ptr<const message::Renderer>> compile(std::string_view bytes,
                                                          std::span<const std::string> columns) {
   auto content = message::Content::from_bytes(bytes);
@@ -26,11 +23,13 @@ Result<std::shared_ptr<const message::Renderer>> compile(std::string_view bytes,
 }  // namespace
 
 CampaignCache::CampaignCache(net::Loop& loop, queue::Door& door, const message::DkimKeyRing& keys,
-                             std::string dedupe_key, ControlTable& controls, Listener& listener)
+                             std::string dedupe_key, queue::RetryPolicy singles_retry,
+                             ControlTable& controls, Listener& listener)
     : loop_(loop),
       door_(door),
       keys_(keys),
       dedupe_key_(std::move(dedupe_key)),
+      singles_retry_(singles_retry),
       controls_(controls),
       listener_(listener),
       timer_(loop, [this] { poll(); }) {}
@@ -146,7 +145,7 @@ ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepte
   record.lane = queue::Lane::kTransactional;
   record.state = queue::CampaignState::kRunning;
   record.created_ms = accepted_ms;
-  record.retry = kSinglesRetry;
+  record.retry = singles_retry_;
   return std::shared_ptr<const CampaignContext>(assemble(record, std::move(*renderer), {}));
 }
 

@@ -39,7 +39,8 @@ class CampaignCache {
   };
 
   CampaignCache(net::Loop& loop, queue::Door& door, const message::DkimKeyRing& keys,
-                std::string dedupe_key, ControlTable& controls, Listener& listener);
+                std::string dedupe_key, queue::RetryPolicy singles_retry, ControlTable& controls,
+                Listener& listener);
   ~CampaignCache();
 
   // At once when it is known; otherwise by on_context(ticket), never from inside the call.
@@ -80,6 +81,7 @@ class CampaignCache {
   queue::Door& door_;
   const message::DkimKeyRing& keys_;
   std::string dedupe_key_;
+  const queue::RetryPolicy singles_retry_;
   ControlTable& controls_;
   Listener& listener_;
   net::Timer timer_;

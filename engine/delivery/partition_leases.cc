@@ -23,8 +23,8 @@ PartitionOwner::PartitionOwner(net::Loop& loop, queue::Door& door, const message
       delivery_(delivery),
       options_(std::move(options)),
       random_(options_.seed),
-      cache_(
-          std::make_unique<CampaignCache>(loop, door, keys, options_.dedupe_key, controls, *this)),
+      cache_(std::make_unique<CampaignCache>(loop, door, keys, options_.dedupe_key,
+                                             options_.singles_retry, controls, *this)),
       timer_(loop, [this] { run(); }),
       report_timer_(loop, [this] { report_losses(); }) {
   for (uint32_t number = options_.loop; number < options_.partitions; number += options_.loops) {

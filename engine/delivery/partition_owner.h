@@ -29,6 +29,7 @@
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/delivery.h"
 #include "engine/delivery/replay_book.h"
+#include "engine/delivery/settings.h"
 #include "engine/delivery/settlement.h"
 #include "metrics/registry.h"
 #include "queue/door.h"
@@ -41,6 +42,7 @@ struct OwnerOptions {
   Duration lease_ttl = std::chrono::seconds(15);
   uint32_t recipients_in_memory = 16384;
   int64_t retry_wheel_ms = 5000;
+  queue::RetryPolicy singles_retry = kSinglesRetry;
   std::string dedupe_key;
   uint64_t seed = 1;
   Duration park_for =

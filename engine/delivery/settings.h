@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "dns/resolver.h"
 #include "engine/message/dkim.h"
+#include "queue/campaign.h"
 
 namespace volley::delivery {
 
@@ -41,6 +42,9 @@ struct SiteOverride {
   SiteLimits limits;
 };
 
+// Single messages are what people wait for: tried often, and worth nothing after a day.
+inline constexpr queue::RetryPolicy kSinglesRetry{60'000, 30LL * 60'000, 24LL * 3600 * 1000};
+
 struct Settings {
   unsigned loops = 1;
   std::string hostname;   // EHLO name and right side of Message-ID
@@ -61,6 +65,7 @@ struct Settings {
       std::chrono::seconds(30);  // work that got nowhere for so long goes back to the queue
   uint32_t recipients_in_memory = 16384;  // per loop, claimed and not settled
   Duration retry_wheel = std::chrono::seconds(5);
+  queue::RetryPolicy singles_retry = kSinglesRetry;
 };
 
 }  // namespace volley::delivery

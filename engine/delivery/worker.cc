@@ -68,6 +68,7 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   options.recipients_in_memory = settings.recipients_in_memory;
   options.retry_wheel_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(settings.retry_wheel).count();
+  options.singles_retry = settings.singles_retry;
   options.dedupe_key = shared.dedupe_key;
   options.seed = Random::seed_from_system();
   w->door_ = std::make_unique<queue::Door>(w->loop_, shared.queue, shared.engine_id);

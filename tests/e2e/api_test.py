@@ -11,12 +11,12 @@ TOKEN = "correct-horse-battery-staple"
 
 
 class Service(Process):
-    def __init__(self, where, sink, *arguments):
+    def __init__(self, where, sink, *arguments, config=""):
         token = where / "token"
         token.write_text(TOKEN + "\n")
         token.chmod(0o600)
         (where / "volley.toml").write_text('hostname = "mail.example.com"\nsenders = ["example.com"]\n'
-                                           '[http]\nlisten = "127.0.0.1:0"\ntoken_file = "token"\n')
+                                           '[http]\nlisten = "127.0.0.1:0"\ntoken_file = "token"\n' + config)
         super().__init__([VOLLEY, "serve", "-c", str(where / "volley.toml"), "--data", str(where / "data"), "--route",
                           f"*={sink.address}", *arguments], where / "serve.log")
         line = wait_until(lambda: next((l for l in self.text().splitlines() if l.startswith("listening ")), None), "serve")
@@ -97,6 +97,24 @@ class Api(unittest.TestCase):
     def test_large_message(self):
         self.assertEqual(self.post(message(to="large@d3.example.net", text="line of text\n" * 200000))[0], 202)
         wait_until(lambda: "large@d3.example.net" in self.sink.recipients(), "delivery")
+
+    def test_what_stays_deferred_expires(self):
+        """The receiver never accepts it: the message expires when its age is reached, and the API and the event log say so."""
+        with workdir() as where, Sink(where, "--rule", "rcpt:1:450 4.2.0 mailbox busy") as sink:
+            with Service(where, sink, config='[transactional]\ngive_up_after = "2s"\n') as service:
+                status, answer, _ = service.request("POST", "/v1/messages", message(to="late@d1.example.net"))
+                self.assertEqual(status, 202)
+                def expired():
+                    document = service.request("GET", "/v1/messages/" + answer["id"])[1]
+                    self.assertIn(document["state"], ("queued", "deferred", "expired"))
+                    return document["state"] == "expired" and document
+                document = wait_until(expired, "the message to expire")
+                self.assertEqual(document["code"], 450)
+                log = where / "data/events.jsonl"
+                kinds = lambda: [json.loads(line)["event"] for line in log.read_text().splitlines()]
+                wait_until(lambda: kinds()[-1:] == ["expired"], "the event")
+                self.assertEqual(kinds()[0], "deferred")
+            self.assertEqual(sink.messages(), [])
 
     def test_durable_before_the_answer(self):
         """kill -9 right after the 202: the message is there after a restart."""

@@ -63,6 +63,9 @@ key_file = "e.pem"
 connections = 5
 rate = "20/s"
 tls = "required"
+[transactional]
+first_delay = "10s"
+give_up_after = "15m"
 )");
   ASSERT_TRUE(settings.ok()) << settings.error().message;
   EXPECT_EQ(settings->hostname, "mail.example.com");
@@ -76,6 +79,9 @@ tls = "required"
   ASSERT_EQ(settings->sites.size(), 1u);
   EXPECT_EQ(settings->sites[0].match, "google");
   EXPECT_DOUBLE_EQ(*settings->sites[0].rate, 20);
+  EXPECT_EQ(settings->transactional.first_delay, std::chrono::seconds(10));
+  EXPECT_FALSE(settings->transactional.max_delay);
+  EXPECT_EQ(settings->transactional.give_up_after, std::chrono::minutes(15));
 }
 
 TEST_F(SettingsTest, NamesLineAndRemedy) {
@@ -84,6 +90,8 @@ TEST_F(SettingsTest, NamesLineAndRemedy) {
   expect_refused("[smtp]\nport = 70000\n", ":2", "65535");
   expect_refused("[site.\"x\"]\nconnections = 0\n", ":2", "at least 1");
   expect_refused("[dkim.\"example.com\"]\nselector = \"s\"\n", ":1", "keygen");
+  expect_refused("[transactional]\ngive_up_after = \"0s\"\n", ":2", "more than zero");
+  expect_refused("[transactional]\nfirst_delay = \"1h\"\nmax_delay = \"1m\"\n", ":3", "first_delay");
   expect_refused("[dns]\nservers = [\"resolver\"]\n", ":2", "resolver");
 }
 
