@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/net/tls_identity.h"
 #include "base/result.h"
 
 namespace volley::net {
@@ -28,19 +29,20 @@ struct TlsClientOptions {
   size_t max_sessions = 10000;
 };
 
-struct TlsIdentity {
-  std::string certificate_pem;  // leaf first, then intermediates
-  std::string key_pem;
-};
+enum class TlsVersion : unsigned char { kTls10, kTls11, kTls12, kTls13 };
 
-// ECDSA P-256, valid from a day ago for 10 years, subjectAltName `host` (a name or an IP address).
-Result<TlsIdentity> make_self_signed(std::string_view host);
+struct TlsServerOptions {
+  TlsVersion min_version = TlsVersion::kTls12;  // lower: the weak hashes it needs are let in too
+  TlsVersion max_version = TlsVersion::kTls13;
+};
 
 class TlsContext {
  public:
   static Result<std::unique_ptr<TlsContext>> client(const TlsClientOptions& options);
-  static Result<std::unique_ptr<TlsContext>> server(const TlsIdentity& identity);
-  static Result<std::unique_ptr<TlsContext>> self_signed_server(std::string_view host);
+  static Result<std::unique_ptr<TlsContext>> server(const TlsIdentity& identity,
+                                                    const TlsServerOptions& options = {});
+  static Result<std::unique_ptr<TlsContext>> self_signed_server(
+      std::string_view host, const TlsServerOptions& options = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
