@@ -4,11 +4,12 @@
 #include <array>
 #include <cstring>
 
+#include "base/base64.h"
+
 namespace volley::message {
 namespace {
 
 constexpr char kHex[] = "0123456789ABCDEF";
-constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr size_t kQpLine = 76;  // RFC 2045 6.7 (5), the soft break's '=' included
 
 // What quoted-printable may leave as it is: printable ASCII but '=', and blanks (which a line's end
@@ -141,41 +142,15 @@ void append_quoted_printable(std::string_view text, std::string& out) {
   }
 }
 
-static void append_base64_run(std::string_view bytes, std::string& out) {
-  size_t at = 0;
-  const size_t start = out.size();
-  out.resize(start + (bytes.size() + 2) / 3 * 4);
-  char* to = out.data() + start;
-  auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(bytes[i])); };
-  for (; at + 3 <= bytes.size(); at += 3) {
-    const uint32_t group = byte(at) << 16 | byte(at + 1) << 8 | byte(at + 2);
-    *to++ = kBase64[group >> 18];
-    *to++ = kBase64[group >> 12 & 63];
-    *to++ = kBase64[group >> 6 & 63];
-    *to++ = kBase64[group & 63];
-  }
-  if (at == bytes.size()) return;
-  const bool two = at + 2 == bytes.size();
-  const uint32_t group = byte(at) << 16 | (two ? byte(at + 1) << 8 : 0);
-  *to++ = kBase64[group >> 18];
-  *to++ = kBase64[group >> 12 & 63];
-  *to++ = two ? kBase64[group >> 6 & 63] : '=';
-  *to++ = '=';
-}
-
 void append_base64_lines(std::string_view bytes, std::string& out) {
   constexpr size_t kPerLine = 57;  // 76 characters
   for (size_t at = 0; at < bytes.size(); at += kPerLine) {
-    append_base64_run(bytes.substr(at, kPerLine), out);
+    append_base64(bytes.substr(at, kPerLine), out);
     out.append("\r\n", 2);
   }
 }
 
-std::string base64(std::string_view bytes) {
-  std::string out;
-  append_base64_run(bytes, out);
-  return out;
-}
+std::string base64(std::string_view bytes) { return to_base64(bytes); }
 
 std::string to_crlf(std::string_view text) {
   std::string out;
