@@ -119,6 +119,8 @@ void Session::handle(const Event& event) {
     case Type::kClose:
       closing_ = true;
       return;
+    default:
+      return;
   }
 }
 

@@ -1,22 +1,29 @@
 #include "engine/smtp/server.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "base/hmac.h"
+
 namespace volley::smtp {
 namespace {
 
-constexpr size_t kLineMax = 2048;
 constexpr uint64_t kOverrun = 1 << 20;  // read beyond max_size before giving up
 constexpr std::string_view kSync = "554 5.5.0 Error: SMTP protocol synchronization";
+
+bool has_enhanced_code(std::string_view line) {
+  return line.size() > 5 && line[3] == ' ' && line[4] >= '2' && line[4] <= '5' && line[5] == '.';
+}
 
 }  // namespace
 
 Server::Server(ServerOptions options) : options_(std::move(options)) {}
 
-void Server::start(TimePoint now) {
+void Server::start(TimePoint now, bool tls) {
   assert(state_ == State::kNew);
+  tls_ = tls;
   state_ = State::kGreeting;
   deadline_ = now + options_.idle;
 }
@@ -73,11 +80,17 @@ std::optional<Server::Event> Server::next_event() {
       event.type = Event::Type::kConnected;
       return decide(Decision::kConnected, event);
     }
+    if (std::exchange(need_tls_, false)) {
+      Event event;
+      event.type = Event::Type::kNeedTls;
+      return event;
+    }
     if (shutdown_ && state_ == State::kCommand && !mail_) {
       close("421 4.3.2 Service shutting down", "shutdown");
       continue;
     }
-    if (state_ == State::kTlsHandshake || input_.empty()) break;
+    const bool chunk_done = state_ == State::kChunk && chunk_left_ == 0;
+    if (state_ == State::kTlsHandshake || (input_.empty() && !chunk_done)) break;
     const uint64_t before = out_.appended();
     const size_t left = input_.size();
     if (auto event = step()) return event;
@@ -88,7 +101,8 @@ std::optional<Server::Event> Server::next_event() {
 }
 
 std::optional<Server::Event> Server::step() {
-  return state_ == State::kData ? read_data() : read_command();
+  if (state_ == State::kData) return read_data();
+  return state_ == State::kChunk ? read_chunk() : read_command();
 }
 
 std::optional<Server::Event> Server::read_command() {
@@ -96,7 +110,7 @@ std::optional<Server::Event> Server::read_command() {
   if (!lf) {
     if (static_cast<unsigned char>(input_[0]) == 0x16 && !hello_) {
       close({}, "TLS where SMTP was expected");
-    } else if (skipping_ || input_.size() > kLineMax) {
+    } else if (skipping_ || input_.size() > line_limit()) {
       skipping_ = true;
       input_ = {};
     }
@@ -104,22 +118,27 @@ std::optional<Server::Event> Server::read_command() {
   }
   const auto length = static_cast<size_t>(static_cast<const char*>(lf) - input_.data());
   std::string_view line = input_.substr(0, length);
+  const bool too_long = std::exchange(skipping_, false) || length > line_limit();
   input_.remove_prefix(length + 1);
-  if (skipping_ || length > kLineMax) {
-    skipping_ = false;
-    if (++long_lines_ > 1) {
-      close("421 4.7.0 Error: line too long again", "line too long");
-    } else {
-      bad("500 5.5.2 Error: line too long");
-    }
-    return {};
-  }
+  if (too_long) return on_long_line();
   if (line.empty() || line.back() != '\r') {
+    if (state_ == State::kAuth) return auth_over("500 5.5.2 Error: bare line feed");
     bad("500 5.5.2 Error: bare line feed");
     return {};
   }
   line.remove_suffix(1);
-  return on_line(line);
+  return state_ == State::kAuth ? on_auth_response(line) : on_line(line);
+}
+
+std::optional<Server::Event> Server::on_long_line() {
+  if (++long_lines_ > 1) {
+    close("421 4.7.0 Error: line too long again", "line too long");
+  } else if (state_ == State::kAuth) {
+    return auth_over("500 5.5.6 Error: authentication line too long");
+  } else {
+    bad("500 5.5.2 Error: line too long");
+  }
+  return {};
 }
 
 std::optional<Server::Event> Server::read_data() {
@@ -133,7 +152,7 @@ std::optional<Server::Event> Server::read_data() {
     data_size_ += content.size();
     if (options_.max_size > 0 && data_size_ > options_.max_size) {
       refused_ = "552 5.3.4 Message too big";
-      if (data_size_ > options_.max_size + options_.max_size / 4 + kOverrun) {
+      if (far_too_much(data_size_)) {
         close("421 4.7.0 Error: far too much data", "far too much data");
       }
       return {};
@@ -153,6 +172,10 @@ std::optional<Server::Event> Server::read_data() {
   event.type = Event::Type::kDataEnd;
   event.refused = refused_;
   return decide(Decision::kDataEnd, event);
+}
+
+bool Server::far_too_much(uint64_t size) const {
+  return options_.max_size > 0 && size > options_.max_size + options_.max_size / 4 + kOverrun;
 }
 
 Server::Event Server::decide(Decision decision, const Event& event) {
@@ -178,6 +201,12 @@ void Server::accept() {
     case Decision::kEhlo:
       append_ehlo_reply();
       return decided(250);
+    case Decision::kStartTls:
+      reply("220 2.0.0 Ready to start TLS");
+      return decided(220);
+    case Decision::kAuth:
+      reply("535 5.7.8 Error: authentication failed");
+      return decided(535);
     case Decision::kMail:
       reply("250 2.1.0 Ok");
       return decided(250);
@@ -188,9 +217,18 @@ void Server::accept() {
       if (!input_.empty()) return close(kSync, "data before the 354");
       reply("354 End data with <CR><LF>.<CR><LF>");
       return decided(354);
+    case Decision::kChunkStart:
+      return decided(250);
+    case Decision::kChunkEnd:
+    case Decision::kReset:
+      reply("250 2.0.0 Ok");
+      return decided(250);
     case Decision::kDataEnd:
       reply(refused_ ? refused_ : "250 2.0.0 Ok");
-      return decided(250);
+      return decided(refused_ ? 550 : 250);
+    case Decision::kQuit:
+      reply("221 2.0.0 Bye");
+      return decided(221);
   }
 }
 
@@ -200,10 +238,16 @@ void Server::respond(int code, std::string_view enhanced, std::string_view text)
   assert(text.find_first_of("\r\n") == std::string_view::npos);
   if (decision_ == Decision::kEhlo && code == 250) return accept();
   if (decision_ == Decision::kDataStart && code == 354 && !input_.empty()) return accept();
+  if (decision_ == Decision::kChunkStart && code / 100 == 2) return decided(code);
   std::string line = std::to_string(code);
-  if (!enhanced.empty()) line.append(" ").append(enhanced);
+  if (!enhanced.empty() && options_.enhanced_codes) line.append(" ").append(enhanced);
   if (!text.empty()) line.append(" ").append(text);
-  reply(line);
+  line.append("\r\n");
+  if (decision_ == Decision::kChunkStart && code != 421) {
+    chunk_refusal_ = std::move(line);
+  } else {
+    out_.append(line);
+  }
   decided(code);
 }
 
@@ -230,6 +274,17 @@ void Server::decided(int code) {
     case Decision::kEhlo:
       if (ok) hello_ = true;
       break;
+    case Decision::kStartTls:
+      if (!ok) break;
+      state_ = State::kTlsHandshake;
+      need_tls_ = true;
+      break;
+    case Decision::kAuth:
+      state_ = State::kCommand;
+      wipe(auth_text_);
+      if (ok) auth_ = true;
+      if (code / 100 == 5) ++auth_failures_;
+      break;
     case Decision::kMail:
       mail_ = ok;
       break;
@@ -243,20 +298,42 @@ void Server::decided(int code) {
       data_size_ = 0;
       refused_ = nullptr;
       break;
+    case Decision::kChunkStart:
+      break;  // a refusal is in chunk_refusal_
+    case Decision::kChunkEnd:
+      if (!ok) bdat_failed_ = true;
+      break;
     case Decision::kDataEnd:
+      if (bdat_ && !chunk_last_) {
+        bdat_failed_ = true;
+        break;
+      }
       state_ = State::kCommand;
       idle_commands_ = 0;
       end_transaction();
+      break;
+    case Decision::kReset:
+      if (ok) end_transaction();
+      break;
+    case Decision::kQuit:
+      if (!ok) break;
+      closing_ = true;
+      close_why_ = "quit";
+      input_ = {};
       break;
   }
 }
 
 void Server::end_transaction() {
-  mail_ = smtputf8_ = false;
+  mail_ = smtputf8_ = bdat_ = bdat_failed_ = false;
   rcpts_ = 0;
 }
 
 void Server::reply(std::string_view line) {
+  if (!options_.enhanced_codes && has_enhanced_code(line)) {
+    out_.append(line.substr(0, 4));
+    line.remove_prefix(std::min(line.find(' ', 4), line.size() - 1) + 1);
+  }
   out_.append(line);
   out_.append("\r\n");
 }
@@ -270,12 +347,15 @@ void Server::bad(std::string_view line) {
   }
 }
 
+// False: one too many, and the session ends.
+bool Server::count_idle() {
+  if (++idle_commands_ <= options_.max_idle_commands) return true;
+  close("421 4.7.0 Error: too many commands without a message", "too many idle commands");
+  return false;
+}
+
 void Server::idle_command(std::string_view line) {
-  if (++idle_commands_ > options_.max_idle_commands) {
-    close("421 4.7.0 Error: too many commands without a message", "too many idle commands");
-  } else {
-    reply(line);
-  }
+  if (count_idle()) reply(line);
 }
 
 void Server::close(std::string_view line, std::string_view why) {
@@ -293,7 +373,7 @@ void Server::tls_established(TimePoint now) {
   if (state_ == State::kClosed) return;
   state_ = State::kCommand;
   tls_ = true;
-  hello_ = esmtp_ = false;
+  hello_ = esmtp_ = auth_ = false;
   end_transaction();
   deadline_ = now + options_.idle;
 }

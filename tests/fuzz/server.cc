@@ -1,15 +1,20 @@
-// The server core against a client that says anything, with a driver that accepts, refuses or holds; and the dot decoder
-// against itself: the same content however the bytes are cut.
+// The server core against a client that says anything, with a driver that accepts, refuses, asks or holds; against a client
+// that means well, whose content has to arrive as it was sent and only when all of it was; and the dot decoder against
+// itself: the same content however the bytes are cut.
 #include "engine/smtp/server.h"
 
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <array>
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace volley::smtp {
 namespace {
+
+using Type = Server::Event::Type;
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -34,18 +39,26 @@ std::string decode(std::string_view wire, size_t step, bool& end) {
   return out + (decoder.bare_newline() ? "!" : "") + (decoder.nul() ? "0" : "");
 }
 
+void flush(Server& server) {
+  std::array<OutSlice, 4> slices;
+  while (const size_t n = server.gather(slices)) {
+    for (size_t i = 0; i < n; ++i) server.consume(slices[i].size());
+  }
+}
+
+// Says anything.
 class Session {
  public:
-  explicit Session(FuzzedDataProvider& in) : in_(in), server_(options(in)) {}
+  explicit Session(FuzzedDataProvider& in) : in_(in), options_(options(in)), server_(options_) {}
 
   void run() {
-    server_.start(now_);
+    tls_ = in_.ConsumeBool();
+    server_.start(now_, tls_);
     pump();
-    flush();
+    flush(server_);
     while (in_.remaining_bytes() > 0 && !closed_) {
       say(words());
-      pump();
-      if (in_.ConsumeBool()) flush();
+      if (in_.ConsumeBool()) flush(server_);
     }
     server_.eof();
     if (server_.held()) server_.respond(451, "4.3.0", "no");
@@ -60,8 +73,14 @@ class Session {
     ServerOptions o;
     o.pipelining = in.ConsumeBool();
     o.smtputf8 = in.ConsumeBool();
+    o.enhanced_codes = in.ConsumeBool();
     o.starttls = in.ConsumeBool();
     o.dsn = in.ConsumeBool();
+    o.chunking = in.ConsumeBool();
+    o.require_tls = in.ConsumeBool();
+    if (in.ConsumeBool()) o.auth = "PLAIN LOGIN";
+    o.auth_in_clear = in.ConsumeBool();
+    o.auth_required = in.ConsumeBool();
     o.max_size = in.ConsumeIntegralInRange<uint64_t>(0, 300);
     o.max_rcpts = 3;
     return o;
@@ -73,80 +92,224 @@ class Session {
                                              "MAIL FROM:<a@example.com>",
                                              " SIZE=10",
                                              " BODY=8BITMIME",
+                                             " RET=HDRS ENVID=a+2Bb",
+                                             " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a",
+                                             " REQUIRETLS",
                                              "\r\n",
                                              "RCPT TO:<b@example.net>\r\n",
                                              "DATA\r\n",
                                              ".\r\n",
                                              "\r\n.\r\n",
+                                             "BDAT 3\r\n",
+                                             "BDAT 5 LAST\r\n",
+                                             "BDAT 0 LAST\r\n",
+                                             "abc",
+                                             "x\r\ny\n",
+                                             "AUTH PLAIN\r\n",
+                                             "AUTH LOGIN YQ==\r\n",
+                                             "YQ==\r\n",
+                                             "*\r\n",
                                              "STARTTLS\r\n",
                                              "RSET\r\n",
                                              "NOOP\r\n",
                                              "QUIT\r\n",
                                              "MAIL FROM:<a@example.com>\r\n"};
     if (in_.ConsumeIntegralInRange(0, 3) == 0) return in_.ConsumeRandomLengthString(100);
-    return kLines[in_.ConsumeIntegralInRange(0, 14)];
+    return kLines[in_.ConsumeIntegralInRange<size_t>(0, std::size(kLines) - 1)];
   }
 
   void say(const std::string& bytes) {
+    fed_ += bytes.size();
     auto piece = std::make_unique<std::string>(bytes);
     server_.feed(*piece, now_);
     pump();
   }
 
-  void flush() {
-    std::array<OutSlice, 4> slices;
-    while (const size_t n = server_.gather(slices)) {
-      for (size_t i = 0; i < n; ++i) server_.consume(slices[i].size());
-    }
-  }
-
   void pump() {
-    using Type = Server::Event::Type;
-    if (server_.held() && in_.ConsumeBool())
-      server_.respond(in_.ConsumeBool() ? 250 : 450, "", "later");
+    if (server_.held() && in_.ConsumeBool()) {
+      const bool ok = in_.ConsumeBool();
+      server_.respond(ok ? 250 : 450, "", "later");
+      settle(held_, ok);
+    }
     while (auto event = server_.next_event()) {
       require(!closed_);
-      const Type type = event->type;
-      if (type == Type::kClose) closed_ = true;
-      if (type == Type::kMail) require(!mail_), mail_ = true;
-      if (type == Type::kEhlo || type == Type::kReset) mail_ = false;
-      if (type == Type::kRcpt) require(mail_ && !event->text.empty());
-      if (type == Type::kDataStart) require(mail_ && rcpt_);
-      if (type == Type::kDataChunk) require(data_ && !event->text.empty());
-      if (type == Type::kDataEnd) {
-        require(data_);
-        data_ = mail_ = false;
-      }
-      if (type == Type::kEhlo || type == Type::kReset || type == Type::kDataEnd ||
-          type == Type::kMail)
-        rcpt_ = false;
-      if (type == Type::kNeedTls) {
-        flush();
-        server_.tls_established(now_);
-        mail_ = rcpt_ = false;
-      }
-      answer(type);
+      check(*event);
+      answer(*event);
     }
   }
 
-  void answer(Server::Event::Type type) {
-    using Type = Server::Event::Type;
+  // What may come when.
+  void check(const Server::Event& event) {
+    switch (event.type) {
+      case Type::kMail:
+        return require(!mail_ && !asking_ && (authenticated_ || !options_.auth_required));
+      case Type::kRcpt:
+        return require(mail_ && !bdat_ && !event.text.empty());
+      case Type::kDataStart:
+        return require(mail_ && rcpt_ && !bdat_ && (options_.chunking || !event.chunking));
+      case Type::kDataChunk:
+        taken_ += event.text.size();
+        return require(data_ && !event.text.empty() && taken_ <= fed_);
+      case Type::kChunkEnd:
+        return require(data_ && bdat_);
+      case Type::kDataEnd:
+        return require(data_ && event.chunking == bdat_);
+      case Type::kAuth:
+        return require(!asking_ && !mail_ && !authenticated_ && (tls_ || options_.auth_in_clear));
+      case Type::kAuthResponse:
+        return require(asking_);
+      case Type::kAuthEnd:
+        require(asking_);
+        asking_ = false;
+        return;
+      case Type::kStartTls:
+        return require(options_.starttls && !tls_);
+      case Type::kNeedTls:
+        flush(server_);
+        server_.tls_established(now_);
+        mail_ = rcpt_ = bdat_ = authenticated_ = false;
+        tls_ = true;
+        return;
+      case Type::kClose:
+        closed_ = true;
+        return;
+      default:
+        return;
+    }
+  }
+
+  void answer(const Server::Event& event) {
+    const Type type = event.type;
     const int choice = in_.ConsumeIntegralInRange(0, 9);
-    const bool asks = type == Type::kMail || type == Type::kRcpt || type == Type::kDataStart;
-    if (asks && choice == 9) {
-      server_.respond(550, "5.7.1", "no");
-      if (type == Type::kMail) mail_ = false;
+    if (type == Type::kAuth || type == Type::kAuthResponse) {
+      asking_ = choice > 4;
+      if (asking_) return server_.challenge("ask");
+      authenticated_ = choice > 2;
+      if (choice > 1) server_.respond(authenticated_ ? 235 : 535, "", "so be it");
       return;
     }
-    if (type == Type::kRcpt) rcpt_ = true;
-    if (type == Type::kDataStart) data_ = true;
-    if (type == Type::kDataEnd && choice == 8) server_.hold();
+    const bool decision = type != Type::kDataChunk && type != Type::kAuthEnd &&
+                          type != Type::kNeedTls && type != Type::kClose;
+    if (!decision) return;
+    held_ = type;
+    if (type == Type::kDataStart) bdat_ = event.chunking;
+    if (choice == 8) return server_.hold();
+    if (choice == 9) server_.respond(550, "5.7.1", "no");
+    if (choice == 7) server_.accept();
+    settle(type, choice != 9);
+  }
+
+  void settle(Type type, bool ok) {
+    if (type == Type::kMail) mail_ = ok;
+    if (type == Type::kRcpt && ok) rcpt_ = true;
+    if (type == Type::kDataStart) data_ = ok;
+    if (type == Type::kChunkEnd && !ok) data_ = false;
+    if (type == Type::kDataEnd || type == Type::kEhlo || (type == Type::kReset && ok)) {
+      data_ = mail_ = false;
+    }
+    if (!mail_) rcpt_ = bdat_ = false;
   }
 
   FuzzedDataProvider& in_;
+  const ServerOptions options_;
   TimePoint now_{};
   Server server_;
-  bool closed_ = false, mail_ = false, rcpt_ = false, data_ = false;
+  Type held_ = Type::kConnected;
+  size_t fed_ = 0, taken_ = 0;
+  bool closed_ = false, mail_ = false, rcpt_ = false, data_ = false, bdat_ = false;
+  bool tls_ = false, asking_ = false, authenticated_ = false;
+};
+
+// Means well: messages by DATA and BDAT, cut anywhere, broken off anywhere.
+class Sender {
+ public:
+  explicit Sender(FuzzedDataProvider& in) : in_(in) {}
+
+  void run() {
+    groups_.emplace_back("EHLO c.example.com\r\n");
+    groups_.emplace_back();
+    for (int n = in_.ConsumeIntegralInRange(1, 4); n > 0; --n) add_message();
+    size_t left = in_.ConsumeIntegralInRange<size_t>(0, size_);
+    const size_t sent = left;
+    ServerOptions options;
+    options.chunking = true;
+    Server server(options);
+    server.start({});
+    pump(server);
+    flush(server);
+    for (const std::string& group : groups_) {
+      std::string_view rest = std::string_view(group).substr(0, left);
+      left -= rest.size();
+      while (!rest.empty()) {
+        const size_t step = in_.ConsumeIntegralInRange<size_t>(1, 40);
+        const auto piece = std::make_unique<std::string>(rest.substr(0, step));
+        rest.remove_prefix(piece->size());
+        server.feed(*piece, {});
+        pump(server);
+      }
+      flush(server);
+    }
+    server.eof();
+    pump(server);
+    size_t i = 0;
+    for (const Message& message : messages_) {
+      if (message.good && message.end <= sent)
+        require(i < taken_.size() && taken_[i++] == message.content);
+    }
+    require(i == taken_.size());
+  }
+
+ private:
+  struct Message {
+    std::string content;
+    bool good;   // nothing but CRLF ends its lines, no NUL
+    size_t end;  // the byte after its last, counted from the EHLO
+  };
+
+  void append(std::string_view bytes) {
+    groups_.back().append(bytes);
+    size_ = 0;
+    for (const std::string& group : groups_) size_ += group.size();
+  }
+
+  void add_message() {
+    std::string content = in_.ConsumeRandomLengthString(60);
+    append("RSET\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\n");
+    BodyScan scan = scan_body(content);
+    if (scan.ends_crlf && !scan.bare_cr && !scan.bare_lf && !scan.nul && in_.ConsumeBool()) {
+      append("DATA\r\n");
+      groups_.emplace_back();
+      DotStuffer stuffer(content);
+      while (!stuffer.done()) append(stuffer.next(7));
+      append(".\r\n");
+    } else {
+      std::string_view rest = content;
+      while (in_.ConsumeBool()) {
+        const std::string_view chunk = rest.substr(0, in_.ConsumeIntegralInRange<size_t>(0, 30));
+        append("BDAT " + std::to_string(chunk.size()) + "\r\n");
+        append(chunk);
+        rest.remove_prefix(chunk.size());
+      }
+      append("BDAT " + std::to_string(rest.size()) + " LAST\r\n");
+      append(rest);
+    }
+    messages_.push_back({content, !scan.bare_cr && !scan.bare_lf && !scan.nul, size_});
+  }
+
+  void pump(Server& server) {
+    while (auto event = server.next_event()) {
+      if (event->type == Type::kDataStart) content_.clear();
+      if (event->type == Type::kDataChunk) content_ += event->text;
+      if (event->type == Type::kDataEnd && !event->refused) taken_.push_back(content_);
+    }
+  }
+
+  FuzzedDataProvider& in_;
+  std::vector<std::string> groups_;  // what may be written at once: DATA ends one
+  std::vector<Message> messages_;
+  std::vector<std::string> taken_;
+  std::string content_;
+  size_t size_ = 0;
 };
 
 }  // namespace
@@ -159,7 +322,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bool end_whole = false, end_cut = false;
   const std::string whole = decode(bytes, bytes.size(), end_whole);
   require(whole == decode(bytes, data[0] % 9 + 1, end_cut) && end_whole == end_cut);
-  FuzzedDataProvider in(data, size);
-  Session(in).run();
+  FuzzedDataProvider for_sender(data, size), for_session(data, size);
+  Sender(for_sender).run();
+  Session(for_session).run();
   return 0;
 }
