@@ -39,6 +39,7 @@ constexpr std::array<MetricRow, kMetricCount> kRows{{
      "Connections to receivers that were refused, timed out or ended before the greeting.", ""},
     {"volley_connections_open", "Connections to receivers that are open now.", "", true},
     {"volley_tls_handshakes_total", "TLS handshakes with receivers that succeeded.", ""},
+    {"volley_tls_resumed_total", "Of these, handshakes that resumed an earlier session.", ""},
     {"volley_tls_failures_total", "TLS handshakes with receivers that failed.", ""},
     {"volley_desyncs_total",
      "Connections closed because replies no longer matched commands. Should stay at zero.", ""},

@@ -31,6 +31,7 @@ enum class Metric : uint16_t {
   kConnectionsFailed,
   kConnectionsOpen,  // gauge
   kTlsHandshakes,
+  kTlsResumed,
   kTlsFailures,
   kDesyncs,
   // dns

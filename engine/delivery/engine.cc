@@ -30,6 +30,25 @@ void report(const Replay& replay) {
 
 }  // namespace
 
+namespace {
+
+bool sends_directly(const Settings& settings) {
+  return !settings.relay && std::none_of(settings.routes.begin(), settings.routes.end(),
+                                         [](const Route& route) { return route.domain == "*"; });
+}
+
+Status set_up(EngineShared& shared) {
+  const Settings& settings = shared.settings;
+  if (Status tls = shared.commons.set_up_tls(settings.ca_file); !tls) return tls;
+  if (!settings.mta_sts || !sends_directly(settings)) return {};
+  StsFetcherSettings fetcher;
+  fetcher.dns = settings.dns;
+  fetcher.ca_file = settings.ca_file;
+  return shared.commons.sts.start(fetcher);
+}
+
+}  // namespace
+
 struct Engine::Impl {
   EngineShared shared;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -46,6 +65,7 @@ struct Engine::Impl {
     shared.abandon = true;
     for (auto& worker : workers) worker->stop();
     for (auto& worker : workers) worker->join();
+    shared.commons.sts.stop();  // it posts to the loops
     shared.events.flush();  // so that the journals can go
     if (Status saved = shared.commons.memory.save(wall_now()); !saved)
       log_warn(saved.error().message);
@@ -78,6 +98,7 @@ Result<std::unique_ptr<Engine>> Engine::start(Settings settings, const queue::Qu
     log_warn(loaded.error().message);
   }
   shared.replayed_events = last_event;
+  if (Status ready = set_up(shared); !ready) return ready.error();
   for (unsigned loop = 0; loop < shared.settings.loops; ++loop) {
     auto worker = Worker::create(shared, loop);
     if (!worker.ok()) return worker.error();

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint32_t kRoutedConnections = 20;
 constexpr uint32_t kRoutedMessages = 1000;
+constexpr const char* kRelaySection = "[relay]";
 constexpr unsigned kConnectionsWorthALoop = 8;
 
 const SiteOverride* find_override(const Settings& settings, std::string_view match) {
@@ -22,10 +23,7 @@ const SiteOverride* find_override(const Settings& settings, std::string_view mat
   return nullptr;
 }
 
-void apply(EffectiveLimits& limits, const SiteOverride* override) {
-  if (override == nullptr) return;
-  const std::string from = fmt::format("[site.\"{}\"]", override->match);
-  const SiteLimits& l = override->limits;
+void apply(EffectiveLimits& limits, const SiteLimits& l, const std::string& from) {
   if (l.connections) {
     limits.connections = std::max(1u, *l.connections);
     limits.connections_from = from;
@@ -42,6 +40,17 @@ void apply(EffectiveLimits& limits, const SiteOverride* override) {
     limits.tls = *l.tls;
     limits.tls_from = from;
   }
+  if (l.recipients) limits.recipients = std::max(1u, *l.recipients);
+  if (l.daily) {
+    limits.daily = *l.daily;
+    limits.daily_from = from;
+  }
+  if (l.chunking) limits.chunking = *l.chunking;
+}
+
+void apply(EffectiveLimits& limits, const SiteOverride* override) {
+  if (override == nullptr) return;
+  apply(limits, override->limits, fmt::format("[site.\"{}\"]", override->match));
 }
 
 void apply_provider(EffectiveLimits& limits, std::string_view provider) {
@@ -49,12 +58,19 @@ void apply_provider(EffectiveLimits& limits, std::string_view provider) {
   const std::string from = fmt::format("provider {}", provider);
   limits.connections = known.connections;
   limits.messages_per_connection = known.messages;
+  limits.recipients = known.rcpts;
   limits.rate = kProviderRate;
   limits.connections_from = limits.messages_from = limits.rate_from = from;
   if (known.tls_required) {
     limits.tls = TlsPolicy::kRequired;
     limits.tls_from = from;
   }
+}
+
+void cap_connections(const Settings& settings, EffectiveLimits& limits) {
+  if (settings.connections_cap == 0 || settings.connections_cap >= limits.connections) return;
+  limits.connections = settings.connections_cap;
+  limits.connections_from = "--connections";
 }
 
 }  // namespace
@@ -142,15 +158,23 @@ EffectiveLimits effective_limits(const Settings& settings, std::string_view prov
   // The suffix first, so that a domain's own section wins where both speak.
   if (own != nullptr && own->match == domain) apply(limits, matching_override(settings, {}, hosts));
   apply(limits, own);
-  if (settings.connections_cap != 0 && settings.connections_cap < limits.connections) {
-    limits.connections = settings.connections_cap;
-    limits.connections_from = "--connections";
-  }
+  cap_connections(settings, limits);
+  return limits;
+}
+
+EffectiveLimits relay_limits(const Settings& settings, const Relay& relay) {
+  EffectiveLimits limits;
+  limits.connections = kRoutedConnections;
+  limits.messages_per_connection = kRoutedMessages;
+  limits.connections_from = limits.messages_from = limits.rate_from = limits.tls_from = kRelaySection;
+  if (relay.credentials) limits.tls = TlsPolicy::kVerified;
+  apply(limits, relay.limits, kRelaySection);
+  cap_connections(settings, limits);
   return limits;
 }
 
 unsigned share_count(const EffectiveLimits& limits, unsigned loops) {
-  if (loops <= 1 || limits.rate > 0 || limits.connections / loops < kConnectionsWorthALoop)
+  if (loops <= 1 || limits.rate > 0 || limits.daily > 0 || limits.connections / loops < kConnectionsWorthALoop)
     return 1;
   return loops;
 }

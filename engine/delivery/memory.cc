@@ -31,6 +31,9 @@ Status Memory::load(const std::string& path, WallTime now) {
   if (document.contains("daily")) {
     if (Status status = quota.load(document["daily"].dump()); !status) return status;
   }
+  if (document.contains("mta_sts")) {
+    if (Status status = policies.import_json(document["mta_sts"].dump(), now); !status) return status;
+  }
   return {};
 }
 
@@ -44,8 +47,9 @@ bool Memory::due(TimePoint now) {
 Status Memory::save(WallTime now) {
   if (path_.empty()) return {};
   const std::lock_guard lock(writing_);
-  return write_file_atomically(path_, fmt::format("{{\"version\":1,\"hosts\":{},\"daily\":{}}}\n",
-                                                  hosts.to_json(now), quota.to_json()));
+  return write_file_atomically(
+      path_, fmt::format("{{\"version\":1,\"hosts\":{},\"daily\":{},\"mta_sts\":{}}}\n", hosts.to_json(now),
+                         quota.to_json(), policies.export_json(now)));
 }
 
 }  // namespace volley::delivery

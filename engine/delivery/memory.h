@@ -1,6 +1,6 @@
 // Memory: what delivery learns and keeps across restarts, and its file, <data>/learned.json.
 //
-// Purpose   Hosts' quirks, daily counts. Losing the file costs some connections, and the receiver's patience, never mail.
+// Purpose   Hosts' quirks, daily counts, MTA-STS policies. Losing the file costs some connections, and the receiver's patience, never mail.
 // File      One JSON object, mode 0600, written whole or not at all; within a second when a daily count changed, else once a minute. A
 //           file that cannot be read is reported and replaced.
 // Ownership The Engine's, in Commons. Thread: any; save() blocks: for a work pool, or when the loops have ended.
@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "engine/delivery/daily_quota.h"
 #include "engine/delivery/host_memory.h"
+#include "engine/delivery/sts_cache.h"
 
 namespace volley::delivery {
 
@@ -20,6 +21,7 @@ class Memory {
  public:
   HostMemory hosts;
   DailyQuota quota;
+  StsCache policies;
 
   // A missing file is an empty memory.
   Status load(const std::string& path, WallTime now);

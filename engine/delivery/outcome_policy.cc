@@ -39,7 +39,7 @@ bool before_mail(smtp::Stage stage) {
 
 bool no_such_host(const smtp::Outcome& outcome) {
   return outcome.kind == Kind::kFailed && outcome.reply.code == 0 &&
-         outcome.local == smtp::EnhancedCode{5, 4, 4};
+         outcome.local == kNoHost;
 }
 
 bool bounces(const smtp::Outcome& outcome, const smtp::Verdict& verdict, const Attempt& attempt) {
@@ -68,6 +68,15 @@ bool speaks_of_us(smtp::ReplyClass cls) {
 }
 
 }  // namespace
+
+smtp::Outcome never_reached(Kind kind, std::string why, smtp::EnhancedCode code) {
+  smtp::Outcome outcome;
+  outcome.kind = kind;
+  outcome.stage = smtp::Stage::kConnect;
+  outcome.error = std::move(why);
+  outcome.local = code;
+  return outcome;
+}
 
 int64_t retry_age_ms(queue::Lane lane, const queue::Recipient& recipient, int64_t queue_now_ms) {
   const int64_t since =

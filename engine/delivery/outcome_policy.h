@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "base/random.h"
 #include "base/time.h"
@@ -28,6 +29,10 @@ struct Attempt {
   uint16_t last_code = 0;     // of the attempt before
   int64_t age_ms = 0;         // retry_age_ms()
 };
+
+// No connection came about, in our own words.
+smtp::Outcome never_reached(smtp::Outcome::Kind kind, std::string why, smtp::EnhancedCode code);
+inline constexpr smtp::EnhancedCode kNoHost{5, 4, 4};  // the code of a host that has no address
 
 // How long we have been trying, on the clock that counts for its lane. queue_now_ms: the queue's clock.
 int64_t retry_age_ms(queue::Lane lane, const queue::Recipient& recipient, int64_t queue_now_ms);

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cassert>
 
+#include "engine/delivery/event_of.h"
 #include "engine/delivery/path_pool.h"
 #include "engine/delivery/site_runner.h"
+#include "engine/message/renderer.h"
 
 namespace volley::delivery {
 namespace {
@@ -77,6 +79,17 @@ void PathPool::prepared(ActiveWork& work, std::vector<Preparer::Item> items) {
   sign_ahead();
 }
 
+// One message more of this site, by its rate and its daily limit?
+bool PathPool::may_send(TimePoint now) {
+  if (!site_.token(now)) return false;
+  const uint64_t daily = path_->limits.daily;
+  if (daily == 0) return true;
+  const WallTime wall = wall_now();
+  if (tools_.memory.quota.take(site_.name(), daily, wall)) return true;
+  site_.rest_for_quota(now + (tools_.memory.quota.next(site_.name(), daily, wall) - wall));
+  return false;
+}
+
 bool PathPool::next_message(Session& session, Message& message) {
   const TimePoint now = tools_.loop.now();
   lanes_.release(now);
@@ -89,7 +102,7 @@ bool PathPool::next_message(Session& session, Message& message) {
     session.quit();
     return false;
   }
-  if (!site_.token(now)) {
+  if (!may_send(now)) {
     runner_.wait_for_token(now);
     return false;
   }
@@ -106,9 +119,15 @@ bool PathPool::next_message(Session& session, Message& message) {
       continue;
     }
     site_.use_token(now);
+    if (!paced) add_recipients(session, *work, message, now);
+    if (session.caps().dsn) {
+      message.envid = message_id(work->work->destination.campaign, work->recipient(message.indexes.front()).number,
+                                 work->work->partition);
+    }
     if (lanes_.ahead() * 2 < sign_target()) sign_ahead();
     return true;
   }
+  if (path_->limits.daily != 0) tools_.memory.quota.give_back(site_.name(), wall_now());
   return false;
 }
 
@@ -125,14 +144,18 @@ bool PathPool::keeps_pace(ActiveWork& work, TimePoint now) {
   return true;
 }
 
-// Takes one message from the work; false: what it looked at could not be sent, or there was nothing.
-bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
+// Takes one recipient from the work that can be sent to, with its message; nullopt: what it looked at could not be sent,
+// or there was nothing. Without `body` the message is not wanted.
+std::optional<uint32_t> PathPool::pick_recipient(ActiveWork& work, smtp::Body* body, TimePoint now) {
+  smtp::Body made;
   uint32_t index = 0;
+  bool ready = false;
   if (!work.prepared.empty()) {
     index = work.prepared.back().index;
-    message.body = std::move(work.prepared.back().body);
+    made = std::move(work.prepared.back().body);
     work.prepared.pop_back();
     lanes_.ahead(work, -1);
+    ready = true;
   } else {
     while (work.cursor < work.size() &&
            work.work->states[work.cursor] != RecipientState::kWaiting) {
@@ -140,10 +163,12 @@ bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
     }
     if (work.cursor < work.size()) {
       index = work.cursor++;
-      if (admit(work, index, now)) {
+      ready = admit(work, index, now);
+      if (ready && body != nullptr) {
         auto rendered = tools_.preparer.render(work, index);
-        if (rendered) {
-          message.body = std::move(*rendered);
+        ready = rendered.ok();
+        if (ready) {
+          made = std::move(*rendered);
         } else {
           refuse(work, index, rendered.error().message, now);
         }
@@ -151,22 +176,49 @@ bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
     }
   }
   lanes_.update(work);
-  if (!message.body || work.work->states[index] != RecipientState::kWaiting) {
-    message.body.reset();
-    return false;
-  }
-  const Status sender = tools_.preparer.return_path(work, index, message.mail_from);
+  if (!ready || work.work->states[index] != RecipientState::kWaiting) return std::nullopt;
+  if (body != nullptr) *body = std::move(made);
+  return index;
+}
+
+// Takes one message from the work; false: none came about.
+bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
+  const std::optional<uint32_t> index = pick_recipient(work, &message.body, now);
+  if (!index) return false;
+  const Status sender = tools_.preparer.return_path(work, *index, message.mail_from);
   if (!sender) {
-    refuse(work, index, sender.error().message, now);
+    refuse(work, *index, sender.error().message, now);
     message.body.reset();
     return false;
   }
   message.work = &work;
-  message.index = index;
-  message.rcpt = work.recipient(index).address;
-  tools_.ledger.take(work, index);
+  message.indexes = {*index};
+  message.rcpts = {work.recipient(*index).address};
+  tools_.ledger.take(work, *index);
   work.moved = now;
   return true;
+}
+
+// Where the message is the same for all, further recipients of the work go with it, as many as site and host take.
+void PathPool::add_recipients(const Session& session, ActiveWork& work, Message& message, TimePoint now) {
+  if (!work.work->campaign->renderer->same_for_all() ||
+      !work.recipient(message.indexes.front()).return_path.empty()) {
+    return;
+  }
+  const uint32_t most = std::min({path_->limits.recipients, session.recipient_limit(),
+                                  session.caps().rcpt_max.value_or(path_->limits.recipients)});
+  while (message.indexes.size() < most && work.work->waiting > 0 && may_send(now)) {
+    const std::optional<uint32_t> index = pick_recipient(work, nullptr, now);
+    if (!index || !work.recipient(*index).return_path.empty()) {
+      if (index) put_aside(work, *index, message.body);
+      if (path_->limits.daily != 0) tools_.memory.quota.give_back(site_.name(), wall_now());
+      return;
+    }
+    site_.use_token(now);
+    message.indexes.push_back(*index);
+    message.rcpts.push_back(work.recipient(*index).address);
+    tools_.ledger.take(work, *index);
+  }
 }
 
 // False: decided without trying.
@@ -210,47 +262,69 @@ Attempt PathPool::attempt(const ActiveWork& work, uint32_t index, TimePoint now)
 
 void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult& result) {
   const TimePoint now = tools_.loop.now();
-  ActiveWork& work = *sent.work;
   Host& host = *session.host();
-  const smtp::Outcome& outcome = result.outcome;
-  const Answer answer{&outcome, host.name, session.source(), true};
-  if (outcome.kind == Kind::kDelivered) {
+  tools_.memory.hosts.takes_recipients(host.key, result.rcpt_limit, wall_now());
+  if (result.outcome.kind == Kind::kDelivered) {
     if (host.delivered < kProvenAfter && ++host.delivered == kProvenAfter) {
       tools_.memory.hosts.proven(host.key, wall_now());
     }
     tools_.shard[metrics::Metric::kBytesSent].add(sent.body->size());
     tools_.shard[metrics::Histogram::kDeliveryTime].observe(now - sent.since);
+  }
+  for (uint32_t rcpt = 0; rcpt < sent.indexes.size(); ++rcpt) {
+    const auto refused = std::find_if(sent.refused.begin(), sent.refused.end(),
+                                      [rcpt](const smtp::RcptResult& r) { return r.rcpt == rcpt; });
+    count_result(session, sent, sent.indexes[rcpt],
+                 refused == sent.refused.end() ? result.outcome : refused->outcome, now);
+  }
+}
+
+void PathPool::count_result(Session& session, const InFlight& sent, uint32_t index, const smtp::Outcome& outcome,
+                            TimePoint now) {
+  ActiveWork& work = *sent.work;
+  Host& host = *session.host();
+  const Answer answer{&outcome, host.name, session.source(), true};
+  if (outcome.kind == Kind::kDelivered) {
     if (site_.refused) report(path_action(outcome, {}), {}, now);
-    return tools_.ledger.decide(work, sent.index, {false, Verdict::kDelivered, 0}, answer, now);
+    return tools_.ledger.decide(work, index, {false, Verdict::kDelivered, 0}, answer, now);
   }
   const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
-  const Decision decision = decide(outcome, verdict, attempt(work, sent.index, now),
-                                   work.work->campaign->record.retry, tools_.random);
+  Decision decision = decide(outcome, verdict, attempt(work, index, now),
+                             work.work->campaign->record.retry, tools_.random);
   const PathAction action = path_action(outcome, verdict);
   const std::string& campaign = work.work->destination.campaign;
   act(action, outcome.reply, campaign, now);
   report(action, campaign, now);
   if (action.no_pipelining) learn(host, smtp::kNoPipelining);
-  if (action.next_host && hosts_.size() > 1) host.failed(now, tools_.random);
+  // What this server lacks (SMTPUTF8, REQUIRETLS, room for the size) another one of the set may have.
+  const bool elsewhere = outcome.here_only && hosts_.size() > 1 && decision.verdict == Verdict::kBounced &&
+                         attempt(work, index, now).free_retries < kFreeRetries;
+  if (elsewhere) decision = {true, {}, 0};
+  const bool next_host = (action.next_host && hosts_.size() > 1) || elsewhere;
+  if (next_host) host.failed(now, tools_.random);
   if (decision.again) {
-    again(work, std::move(sent), now);
+    again(work, index, sent.body, now);
   } else {
-    tools_.ledger.decide(work, sent.index, decision, answer, now);
+    tools_.ledger.decide(work, index, decision, answer, now);
   }
-  if (action.reconnect || action.force_tls || action.next_host) session.quit();
+  if (action.reconnect || action.force_tls || action.next_host || next_host) session.quit();
   if (!action.nothing()) wake();
 }
 
-void PathPool::again(ActiveWork& work, InFlight sent, TimePoint now) {
+void PathPool::again(ActiveWork& work, uint32_t index, const smtp::Body& body, TimePoint now) {
   if (work.free_retries.empty()) work.free_retries.resize(work.size());
-  ++work.free_retries[sent.index];
-  if (!work.returning) {
-    work.prepared.push_back({sent.index, std::move(sent.body)});
-    if (work.is_signed()) lanes_.ahead(work, 1);
-  }
-  tools_.ledger.put_back(work, sent.index, now);
+  ++work.free_retries[index];
+  if (!work.returning) put_aside(work, index, body);
+  tools_.ledger.put_back(work, index, now);
   lanes_.update(work);
   wake();
+}
+
+// Its message is there already when its turn comes.
+void PathPool::put_aside(ActiveWork& work, uint32_t index, smtp::Body body) {
+  work.prepared.push_back({index, std::move(body)});
+  if (work.is_signed()) lanes_.ahead(work, 1);
+  lanes_.update(work);
 }
 
 void PathPool::report(const PathAction& action, std::string_view campaign, TimePoint now) {

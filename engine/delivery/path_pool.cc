@@ -13,36 +13,9 @@ namespace {
 using metrics::Metric;
 using metrics::SiteMetric;
 
-constexpr size_t kAddresses = 5;
 constexpr Duration kLackingRest = std::chrono::seconds(1);
 constexpr int64_t kWorthASession = 4;  // bulk recipients waiting that justify one more connection
-constexpr smtp::EnhancedCode kNoDns{4, 4, 3};
 constexpr smtp::EnhancedCode kLacking{4, 3, 2};
-constexpr smtp::EnhancedCode kUnroutable{4, 4, 4};
-constexpr smtp::EnhancedCode kNoHost{5, 4, 4};
-
-smtp::Outcome unreachable(smtp::Outcome::Kind kind, std::string why, smtp::EnhancedCode code) {
-  smtp::Outcome outcome;
-  outcome.kind = kind;
-  outcome.stage = smtp::Stage::kConnect;
-  outcome.error = std::move(why);
-  outcome.local = code;
-  return outcome;
-}
-
-smtp::Outcome no_address(const std::string& host, const dns::AddressAnswer& answer) {
-  using Kind = smtp::Outcome::Kind;
-  if (answer.refused_private) {
-    return unreachable(
-        Kind::kRetry,
-        host + " has only private addresses, which [dns] allow_private does not permit",
-        kUnroutable);
-  }
-  if (answer.permanent) return unreachable(Kind::kFailed, host + " has no address", kNoHost);
-  return unreachable(Kind::kRetry,
-                     "address look-up failed: " + (answer.detail.empty() ? host : answer.detail),
-                     kNoDns);
-}
 
 }  // namespace
 
@@ -97,93 +70,6 @@ bool PathPool::wants_session(TimePoint now) const {
   return static_cast<int64_t>(have.ready + have.opening) < wanted;
 }
 
-std::optional<size_t> PathPool::choose_host(TimePoint now) {
-  std::vector<size_t> equals;
-  for (size_t i = 0; i < hosts_.size(); ++i) {
-    if (hosts_[i]->bad(now)) continue;
-    const uint16_t preference = path_->hosts[i].preference;
-    if (!equals.empty() && preference > path_->hosts[equals.front()].preference) continue;
-    if (!equals.empty() && preference < path_->hosts[equals.front()].preference) equals.clear();
-    equals.push_back(i);
-  }
-  if (equals.empty()) return std::nullopt;
-  return equals[turn_++ % equals.size()];
-}
-
-void PathPool::open_one(TimePoint now) {
-  const std::optional<size_t> host = choose_host(now);
-  if (!host) {
-    TimePoint soonest = kNever;
-    for (const auto& h : hosts_) soonest = std::min(soonest, h->bad_until);
-    rest_until_ = soonest;
-    return;
-  }
-  const std::string& name = path_->hosts[*host].name;
-  if (const auto literal = net::Endpoint::from_ip(name, path_->port)) {
-    return connect(*host, {*literal}, now);
-  }
-  openings_.push_back({resolver().addresses(name, *this), *host});
-}
-
-void PathPool::on_mx(dns::QueryId, const dns::MxAnswer&) {}
-
-void PathPool::on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) {
-  const auto opening = std::find_if(openings_.begin(), openings_.end(),
-                                    [id](const Opening& o) { return o.query == id; });
-  if (opening == openings_.end()) return;
-  const size_t host = opening->host;
-  openings_.erase(opening);
-  wake();
-  const TimePoint now = tools_.loop.now();
-  if (answer.addresses.empty()) {
-    host_failed(*hosts_[host], no_address(hosts_[host]->name, answer), now);
-    return;
-  }
-  std::vector<net::Endpoint> addresses;
-  for (const net::Endpoint& address : answer.addresses) {
-    if (addresses.size() < kAddresses) addresses.push_back(address.with_port(path_->port));
-  }
-  connect(host, std::move(addresses), now);
-}
-
-smtp::ClientOptions PathPool::client_options(const HostFacts& facts, TimePoint now) const {
-  smtp::ClientOptions options;
-  const smtp::Quirks quirks = facts.quirks;
-  const bool required = path_->limits.tls == TlsPolicy::kRequired || site_.force_tls(now);
-  const bool never = path_->limits.tls == TlsPolicy::kNever || (quirks & smtp::kNoTls);
-  options.ehlo_name = tools_.settings.hostname.empty() ? "localhost" : tools_.settings.hostname;
-  options.tls = required ? smtp::TlsMode::kRequired
-                : never  ? smtp::TlsMode::kNever
-                         : smtp::TlsMode::kOpportunistic;
-  options.pipelining = !(quirks & smtp::kNoPipelining);
-  options.helo_only = quirks & smtp::kHeloOnly;
-  options.rset_between = quirks & smtp::kNeedsRset;
-  options.mail_parameters = !(quirks & smtp::kNoParameters);
-  options.hold_until_mark = !facts.proven;
-  options.refuse_own_name = !path_->routed;
-  return options;
-}
-
-void PathPool::connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now) {
-  // Taken while we asked for the address: our turn comes again.
-  if (!tools_.turns.take()) return wake();
-  const HostFacts facts = tools_.memory.hosts.facts(hosts_[host]->key, wall_now());
-  SessionOptions options;
-  options.client = client_options(facts, now);
-  options.host = hosts_[host];
-  options.addresses = std::move(addresses);
-  const auto source = net::Endpoint::from_ip(tools_.settings.source_ip, 0);
-  if (source && source->family() == options.addresses.front().family()) options.source = source;
-  options.tls = tools_.tls.get();
-  options.connect_timeout = tools_.settings.connect_timeout;
-  options.idle = tools_.settings.idle_connection;
-  options.messages = std::max(1u, site_.message_limit(now));
-  if (facts.messages > 0) options.messages = std::min(options.messages, facts.messages);
-  sessions_.push_back(std::make_unique<Session>(tools_.loop, *this, std::move(options)));
-  site_.connection(1);
-  tools_.shard[Metric::kConnectionsOpen].add();
-}
-
 void PathPool::on_session_connected(Session&) {
   tools_.brakes.connected(path_->port, tools_.loop.now());
   tools_.shard[Metric::kConnectionsOpened].add();
@@ -192,6 +78,8 @@ void PathPool::on_session_connected(Session&) {
 
 void PathPool::on_session_ready(Session& session) {
   if (session.tls()) tools_.shard[Metric::kTlsHandshakes].add();
+  if (session.tls_info().resumed) tools_.shard[Metric::kTlsResumed].add();
+  report_tls(session, nullptr);
   last_failure_.reset();
   failing_ = false;
   rest_until_ = {};
@@ -219,6 +107,7 @@ void PathPool::on_session_gone(Session&) {
 
 void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint now) {
   if (end.local) return lacking(end.closed.outcome.error, now);
+  report_tls(session, &end);
   const std::shared_ptr<Host>& host = session.host();
   tools_.shard[Metric::kConnectionsFailed].add();
   site_.cells()[SiteMetric::kConnectionFailures].add();
@@ -227,7 +116,7 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
   if (!end.connected && session.addresses().size() > 1 && !tools_.draining) {
     const size_t index =
         static_cast<size_t>(std::find(hosts_.begin(), hosts_.end(), host) - hosts_.begin());
-    return connect(index, {session.addresses().begin() + 1, session.addresses().end()}, now);
+    return start_session(index, {session.addresses().begin() + 1, session.addresses().end()}, session.plan(), now);
   }
   const std::string campaign(some_campaign());
   if (end.timed_out) {
@@ -245,7 +134,7 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
 // Nobody refused us: the mail waits until there is what was missing.
 void PathPool::lacking(std::string why, TimePoint now) {
   rest_until_ = now + kLackingRest;
-  last_failure_ = unreachable(smtp::Outcome::Kind::kRetry, std::move(why), kLacking);
+  last_failure_ = never_reached(smtp::Outcome::Kind::kRetry, std::move(why), kLacking);
 }
 
 // Once nothing is connected or being connected, and each host failed in turn, what waits is deferred and the path
@@ -279,13 +168,8 @@ void PathPool::working_session_ended(Session& session, const SessionEnd& end, Ti
   } else if (!learned) {
     host.failed(now, tools_.random);
   }
-  const bool lost = closed.reason == smtp::CloseReason::kServerClosing ||
-                    closed.reason == smtp::CloseReason::kPeerClosed;
-  const smtp::Stage stage = closed.outcome.stage;
-  if (lost && (stage == smtp::Stage::kMail || stage == smtp::Stage::kRset)) {
-    tools_.memory.hosts.closed_after(host.key, closed.delivered, wall_now());
-  }
-  if (stage == smtp::Stage::kIdle && closed.outcome.reply.code != 0) {
+  tools_.memory.hosts.closed_after(host.key, closed.message_limit, wall_now());
+  if (closed.outcome.stage == smtp::Stage::kIdle && closed.outcome.reply.code != 0) {
     const smtp::Verdict verdict = tools_.classifier.classify(closed.outcome, path_->provider);
     const std::string campaign(some_campaign());
     act(path_action(closed.outcome, verdict), closed.outcome.reply, campaign, now);

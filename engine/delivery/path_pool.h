@@ -16,6 +16,7 @@
 #include "engine/delivery/lanes.h"
 #include "engine/delivery/outcome_policy.h"
 #include "engine/delivery/session.h"
+#include "engine/delivery/tlsa.h"
 #include "engine/delivery/tools.h"
 
 namespace volley::delivery {
@@ -64,11 +65,14 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   // dns::Resolver::Receiver
   void on_mx(dns::QueryId id, const dns::MxAnswer& answer) override;
   void on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) override;
+  void on_tlsa(dns::QueryId id, const dns::TlsaAnswer& answer) override;
 
  private:
   struct Opening {
     dns::QueryId query = 0;
     size_t host = 0;
+    std::vector<net::Endpoint> addresses{};
+    std::vector<std::string> bases{};  // whose TLSA records are asked for, the next one last
   };
   struct Tally {
     size_t ready = 0, opening = 0;
@@ -77,8 +81,13 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   dns::Resolver& resolver() const;
   std::optional<size_t> choose_host(TimePoint now);
   int64_t sign_target() const;
-  void connect(size_t host, std::vector<net::Endpoint> addresses, TimePoint now);
-  smtp::ClientOptions client_options(const HostFacts& facts, TimePoint now) const;
+  std::optional<Opening> opening_of(dns::QueryId query);  // and it is one no more
+  void ask_tlsa_or_connect(Opening opening, TimePoint now);
+  void connect(size_t host, std::vector<net::Endpoint> addresses, const DaneDecision& dane, TimePoint now);
+  void start_session(size_t host, std::vector<net::Endpoint> addresses, TlsPlan plan, TimePoint now);
+  smtp::ClientOptions client_options(const HostFacts& facts, const TlsPlan& plan);
+  smtp::Chunking chunking(const HostFacts& facts) const;
+  void report_tls(const Session& session, const SessionEnd* end);
   bool learn(Host& host, smtp::Quirks shown);
   void host_failed(Host& host, const smtp::Outcome& outcome, TimePoint now);
   void lacking(std::string why, TimePoint now);
@@ -92,11 +101,17 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   std::string_view some_campaign() const;
   bool keeps_pace(ActiveWork& work, TimePoint now);
   bool pick(ActiveWork& work, Message& message, TimePoint now);
+  std::optional<uint32_t> pick_recipient(ActiveWork& work, smtp::Body* body, TimePoint now);
+  void add_recipients(const Session& session, ActiveWork& work, Message& message, TimePoint now);
+  bool may_send(TimePoint now);
+  void count_result(Session& session, const InFlight& sent, uint32_t index,
+                    const smtp::Outcome& outcome, TimePoint now);
   bool admit(ActiveWork& work, uint32_t index, TimePoint now);
   void refuse(ActiveWork& work, uint32_t index, std::string_view error, TimePoint now);
   Attempt attempt(const ActiveWork& work, uint32_t index, TimePoint now) const;
   void fail_work(ActiveWork& work, const smtp::Outcome& outcome, size_t& budget, TimePoint now);
-  void again(ActiveWork& work, InFlight sent, TimePoint now);
+  void again(ActiveWork& work, uint32_t index, const smtp::Body& body, TimePoint now);
+  void put_aside(ActiveWork& work, uint32_t index, smtp::Body body);
 
   Tools& tools_;
   SiteRunner& runner_;

@@ -66,7 +66,10 @@ struct Preparer::Batch {
   void run() {
     const TimePoint start = monotonic_now();
     items.reserve(inputs.size());
-    for (const Input& input : inputs) items.push_back(make(input));
+    for (const Input& input : inputs) {
+      const bool again = !items.empty() && campaign->renderer->same_for_all();
+      items.push_back(again ? Item{input.index, items.front().body, items.front().error} : make(input));
+    }
     took = monotonic_now() - start;
   }
 };

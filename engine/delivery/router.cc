@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/hash.h"
+#include "base/net/loop.h"
 #include "engine/delivery/limits.h"
 #include "engine/smtp/providers.h"
 
@@ -52,15 +53,18 @@ std::string path_key(std::string_view site, std::vector<dns::MxHost> hosts, uint
 struct Router::Impl {
   const Settings& settings;
   dns::Resolver& resolver;
+  StsDesk* sts;
   Receiver& receiver;
   std::function<TimePoint()> clock;
 
-  struct Query {
-    std::string domain;
+  // What is being found out about one domain, and who waits for it.
+  struct Search {
     std::vector<uint64_t> ids;
+    dns::MxAnswer mx;
+    dns::TxtAnswer txt;
   };
-  std::unordered_map<dns::QueryId, Query> queries;
-  std::unordered_map<std::string, dns::QueryId> asking;              // domain -> its query
+  std::unordered_map<std::string, Search> searches;       // by domain
+  std::unordered_map<dns::QueryId, std::string> queries;  // whose
   std::unordered_map<std::string, std::weak_ptr<const Path>> paths;  // by key
   std::unordered_map<std::string, TimePoint> not_found;              // domain -> first NXDOMAIN
   size_t sweep_at = 1024;
@@ -112,9 +116,33 @@ struct Router::Impl {
     return answer;
   }
 
-  RouteAnswer direct(const std::string& domain, const dns::MxAnswer& mx) {
+  RouteAnswer relayed(const Relay& relay) {
+    Path path;
+    path.site = path.provider = kRelaySite;
+    path.hosts = {{0, relay.host}};
+    path.port = relay.port;
+    path.routed = true;
+    path.implicit_tls = relay.implicit_tls;
+    path.credentials = relay.credentials;
+    path.auth_in_clear = relay.on_loopback();
+    path.limits = relay_limits(settings, relay);
+    path.key = fmt::format("relay {}:{}", relay.host, relay.port);
+    RouteAnswer answer;
+    answer.path = intern(std::move(path));
+    return answer;
+  }
+
+  RouteAnswer direct(const std::string& domain, const dns::MxAnswer& mx, const StsDecision& policy) {
     Path path;
     path.hosts = mx.hosts;
+    path.mx_authenticated = mx.authenticated;
+    path.sts = policy.verdict;
+    if (policy.verdict == StsVerdict::kEnforce) {
+      std::erase_if(path.hosts, [&](const dns::MxHost& host) { return !matches(*policy.policy, host.name); });
+      if (path.hosts.empty()) {
+        return refusal(false, 451, "4.7.5", "no mail exchanger of " + domain + " is one that its MTA-STS policy names");
+      }
+    }
     path.port = settings.smtp_port;
     path.provider = smtp::provider_of(mx.hosts.front().name);
     path.limits = effective_limits(settings, path.provider, domain, path.hosts, false);
@@ -123,6 +151,9 @@ struct Router::Impl {
                 : path.provider.empty() ? mx_set_name(path.hosts)
                                         : path.provider;
     path.key = path_key(path.site, path.hosts, path.port);
+    if (path.mx_authenticated) path.key += " dnssec";
+    if (path.sts == StsVerdict::kEnforce) path.key += " sts";
+    if (path.sts == StsVerdict::kTesting) path.key += " sts-testing";
     RouteAnswer answer;
     answer.path = intern(std::move(path));
     return answer;
@@ -138,11 +169,30 @@ struct Router::Impl {
     return refusal(false, 451, "4.4.4", "no such domain, to be confirmed: " + domain);
   }
 
-  RouteAnswer answer(const std::string& domain, const dns::MxAnswer& mx) {
+  std::string answered(dns::QueryId query) {
+    const auto found = queries.find(query);
+    if (found == queries.end()) return {};
+    std::string domain = std::move(found->second);
+    queries.erase(found);
+    return domain;
+  }
+
+  void tell(const std::string& domain, const RouteAnswer& result) {
+    auto search = searches.extract(domain);
+    for (const uint64_t waiting : search.mapped().ids) receiver.on_route(waiting, result);
+  }
+  void finish(const std::string& domain, const StsDecision& policy) {
+    tell(domain, answer(domain, searches[domain].mx, policy));
+  }
+  void refuse(const std::string& domain, std::string why) {
+    tell(domain, refusal(false, 451, "4.7.5", std::move(why)));
+  }
+
+  RouteAnswer answer(const std::string& domain, const dns::MxAnswer& mx, const StsDecision& policy) {
     if (mx.kind != dns::MxKind::kNxDomain) not_found.erase(domain);
     switch (mx.kind) {
       case dns::MxKind::kHosts:
-        if (!mx.hosts.empty()) return direct(domain, mx);
+        if (!mx.hosts.empty()) return direct(domain, mx, policy);
         break;
       case dns::MxKind::kNullMx:
         return refusal(true, 556, "5.1.10", "domain accepts no mail (null MX): " + domain);
@@ -156,37 +206,59 @@ struct Router::Impl {
   }
 };
 
-Router::Router(const Settings& settings, dns::Resolver& resolver, Receiver& receiver,
+Router::Router(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, StsDesk* sts, Receiver& receiver,
                std::function<TimePoint()> clock)
-    : impl_(std::make_unique<Impl>(
-          Impl{settings, resolver, receiver, std::move(clock), {}, {}, {}, {}})) {}
+    : loop_(loop),
+      impl_(std::make_shared<Impl>(
+          Impl{settings, resolver, sts, receiver, std::move(clock), {}, {}, {}, {}})) {}
 
 Router::~Router() {
-  for (const auto& [query, waiting] : impl_->queries) impl_->resolver.cancel(query);
+  for (const auto& [query, domain] : impl_->queries) impl_->resolver.cancel(query);
 }
 
 std::optional<RouteAnswer> Router::route(std::string_view domain, uint64_t id) {
   if (const Route* fixed = impl_->static_route(domain)) return impl_->routed(*fixed, domain);
+  if (impl_->settings.relay) return impl_->relayed(*impl_->settings.relay);
   std::string name(domain);
-  const auto asking = impl_->asking.find(name);
-  if (asking != impl_->asking.end()) {
-    impl_->queries[asking->second].ids.push_back(id);
-    return std::nullopt;
-  }
-  const dns::QueryId query = impl_->resolver.mx(domain, *this);
-  impl_->asking.emplace(name, query);
-  impl_->queries.emplace(query, Impl::Query{std::move(name), {id}});
+  const auto [search, first] = impl_->searches.try_emplace(name);
+  search->second.ids.push_back(id);
+  if (first) impl_->queries.emplace(impl_->resolver.mx(domain, *this), std::move(name));
   return std::nullopt;
 }
 
 void Router::on_mx(dns::QueryId id, const dns::MxAnswer& mx) {
-  const auto found = impl_->queries.find(id);
-  if (found == impl_->queries.end()) return;
-  const Impl::Query query = std::move(found->second);
-  impl_->queries.erase(found);
-  impl_->asking.erase(query.domain);
-  const RouteAnswer answer = impl_->answer(query.domain, mx);
-  for (const uint64_t waiting : query.ids) impl_->receiver.on_route(waiting, answer);
+  const std::string domain = impl_->answered(id);
+  if (domain.empty()) return;
+  Impl::Search& search = impl_->searches[domain];
+  search.mx = mx;
+  if (impl_->sts == nullptr || mx.kind != dns::MxKind::kHosts) return impl_->finish(domain, {});
+  impl_->queries.emplace(impl_->resolver.txt(sts_txt_name(domain), *this), domain);
+}
+
+void Router::on_txt(dns::QueryId id, const dns::TxtAnswer& txt) {
+  const std::string domain = impl_->answered(id);
+  if (domain.empty()) return;
+  impl_->searches[domain].txt = txt;
+  look_at_policy(domain);
+}
+
+// The fetch that this may wait for ends on another thread, and perhaps after us.
+void Router::look_at_policy(const std::string& domain) {
+  const StsDecision decision = impl_->sts->decide(domain, impl_->searches[domain].txt);
+  const bool waits = decision.verdict == StsVerdict::kWait;
+  bool fetching = false;
+  if (decision.fetch) {
+    fetching = impl_->sts->fetch(domain, decision.id, [this, &loop = loop_, waits, domain, alive = std::weak_ptr(impl_)] {
+      if (!waits) return;
+      loop.post([this, domain, alive] {
+        if (!alive.expired()) look_at_policy(domain);
+      });
+    });
+  }
+  if (waits && fetching) return;
+  // Too many fetches wait already: the domain's turn comes with its next message.
+  if (waits) return impl_->refuse(domain, "its MTA-STS policy is not fetched yet: " + domain);
+  impl_->finish(domain, decision);
 }
 
 void Router::on_addresses(dns::QueryId, const dns::AddressAnswer&) {}

@@ -37,7 +37,9 @@ void Session::on_connected() {
   source_ = stream_->local().host();
   timer_.cancel();
   owner_.on_session_connected(*this);
-  client_.start(loop_.now());
+  const TimePoint now = loop_.now();
+  client_.start(now);
+  if (options_.plan.mode == smtp::TlsMode::kImplicit) start_tls(now);
   step();
 }
 
@@ -47,10 +49,11 @@ void Session::on_data(std::span<const char> bytes) {
   step();
 }
 
-void Session::on_tls_ready(const net::TlsInfo&) {
+void Session::on_tls_ready(const net::TlsInfo& info) {
   if (state_ != State::kOpen) return;
   in_handshake_ = false;
-  client_.tls_established(loop_.now());
+  tls_info_ = info;
+  if (options_.plan.mode != smtp::TlsMode::kImplicit) client_.tls_established(loop_.now());
   step();
 }
 
@@ -124,11 +127,16 @@ void Session::step() {
   stepping_ = false;
   if (closed_) return on_client_closed(*closed_);
   write_out(now);
+  if (client_.wants_quickack()) stream_->quickack();
   arm(now);
 }
 
 bool Session::handle(const smtp::ClientEvent& event, TimePoint now) {
-  if (const auto* result = std::get_if<smtp::TxnResult>(&event)) {
+  if (const auto* refusal = std::get_if<smtp::RcptResult>(&event)) {
+    for (InFlight& message : in_flight_) {
+      if (message.txn == refusal->txn) message.refused.push_back(*refusal);
+    }
+  } else if (const auto* result = std::get_if<smtp::TxnResult>(&event)) {
     const auto sent = std::find_if(in_flight_.begin(), in_flight_.end(),
                                    [&](const InFlight& m) { return m.txn == result->txn; });
     assert(sent != in_flight_.end());
@@ -150,9 +158,7 @@ bool Session::handle(const smtp::ClientEvent& event, TimePoint now) {
 void Session::start_tls(TimePoint now) {
   if (options_.tls == nullptr) return client_.tls_failed("TLS could not be set up here", now);
   in_handshake_ = true;
-  net::TlsStart start;
-  start.server_name = options_.host->name;
-  const Status started = stream_->start_tls(*options_.tls, start);
+  const Status started = stream_->start_tls(*options_.tls, options_.plan.start);
   if (started) return;
   in_handshake_ = false;
   client_.tls_failed(started.error().message, now);
@@ -172,11 +178,15 @@ bool Session::fill(TimePoint now) {
     if (!owner_.next_message(*this, message)) break;
     took = true;
     ++submitted_;
-    in_flight_.push_back({++last_txn_, message.work, message.index, message.body, now});
+    in_flight_.push_back({++last_txn_, message.work, std::move(message.indexes), message.body, now, {}});
     smtp::Transaction transaction;
     transaction.id = last_txn_;
     transaction.mail_from = std::move(message.mail_from);
-    transaction.rcpts.push_back(std::move(message.rcpt));
+    if (!message.envid.empty()) {
+      transaction.envid = std::move(message.envid);
+      for (const std::string& rcpt : message.rcpts) transaction.dsn.push_back({0, rcpt});
+    }
+    transaction.rcpts = std::move(message.rcpts);
     transaction.body = std::move(message.body);
     client_.submit(std::move(transaction), now);
   }
@@ -226,6 +236,7 @@ void Session::on_client_closed(const smtp::Closed& closed) {
   end.closed = closed;
   end.quirks = client_.quirks();
   end.answered = answered_;
+  end.tls_failure = stream_->tls_failure();
   const bool lingering = state_ == State::kLingering;
   if (!lingering) state_ = State::kGone;
   owner_.on_session_ended(*this, end);

@@ -20,6 +20,7 @@
 #include "base/net/tls.h"
 #include "engine/delivery/active_work.h"
 #include "engine/delivery/hosts.h"
+#include "engine/delivery/tls_plan.h"
 #include "engine/smtp/client.h"
 
 namespace volley::net {
@@ -30,17 +31,19 @@ namespace volley::delivery {
 
 struct Message {
   ActiveWork* work = nullptr;
-  uint32_t index = 0;
+  std::vector<uint32_t> indexes;  // of the work's recipients, the same message for all; as `rcpts`
   smtp::Body body;
-  std::string mail_from, rcpt;
+  std::string mail_from, envid;
+  std::vector<std::string> rcpts;
 };
 
 struct InFlight {
   smtp::TxnId txn = 0;
   ActiveWork* work = nullptr;
-  uint32_t index = 0;
+  std::vector<uint32_t> indexes;
   smtp::Body body;
   TimePoint since{};
+  std::vector<smtp::RcptResult> refused;  // by RCPT number
 };
 
 struct SessionOptions {
@@ -50,9 +53,11 @@ struct SessionOptions {
       addresses;  // the first is connected to; the rest are kept for the Owner
   std::optional<net::Endpoint> source;
   net::TlsContext* tls = nullptr;
+  TlsPlan plan;
   Duration connect_timeout = std::chrono::seconds(30);
   Duration idle = std::chrono::seconds(5);
   uint32_t messages = 100;
+  uint32_t recipients = 100;  // per transaction
 };
 
 struct SessionEnd {
@@ -60,6 +65,7 @@ struct SessionEnd {
   bool timed_out = false;  // no answer to the connection request
   bool local =
       false;  // never connected for want of something here: descriptors, ports, the source address
+  net::TlsFailure tls_failure = net::TlsFailure::kNone;
   smtp::Closed closed;
   smtp::Quirks quirks = 0;
   uint32_t answered = 0;  // transactions the receiver had a word on
@@ -96,6 +102,10 @@ class Session final : public net::StreamListener {
   bool idle() const { return ready() && in_flight_.empty(); }
   bool gone() const { return state_ == State::kGone; }
   bool tls() const { return client_.tls(); }
+  const net::TlsInfo& tls_info() const { return tls_info_; }
+  const TlsPlan& plan() const { return options_.plan; }
+  const smtp::Capabilities& caps() const { return client_.caps(); }
+  uint32_t recipient_limit() const { return options_.recipients; }
 
   void on_connected() override;
   void on_data(std::span<const char> bytes) override;
@@ -127,6 +137,7 @@ class Session final : public net::StreamListener {
   std::optional<smtp::Closed> closed_;
   std::vector<InFlight> in_flight_;
   std::string source_;
+  net::TlsInfo tls_info_;
   uint32_t submitted_ = 0, answered_ = 0;
   smtp::TxnId last_txn_ = 0;
   TimePoint idle_at_ = kNever;  // when an idle session says goodbye

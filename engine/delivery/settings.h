@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/time.h"
 #include "dns/resolver.h"
 #include "engine/message/dkim.h"
+#include "engine/smtp/sasl.h"
 #include "queue/campaign.h"
 
 namespace volley::delivery {
@@ -26,7 +28,18 @@ struct Route {
 // 'DOMAIN=HOST:PORT', DOMAIN may be '*', HOST may be [v6].
 Result<Route> parse_route(std::string_view text);
 
-enum class TlsPolicy : uint8_t { kOpportunistic, kRequired, kNever };
+enum class TlsPolicy : uint8_t {
+  kOpportunistic,  // with whoever answers, in the clear when TLS does not come about
+  kRequired,       // encrypted, to whoever answers
+  kVerified,       // to the host its certificate names, by a CA we trust
+  kNever,
+};
+
+enum class ChunkingPolicy : uint8_t {
+  kAuto,    // BDAT streaming to hosts that have proven themselves
+  kAlways,  // at once: the operator knows them
+  kNever,
+};
 
 // Each set field overrides what the provider table or the default says.
 struct SiteLimits {
@@ -34,6 +47,20 @@ struct SiteLimits {
   std::optional<uint32_t> messages_per_connection;
   std::optional<double> rate;  // messages/s
   std::optional<TlsPolicy> tls;
+  std::optional<uint32_t> recipients;  // per transaction, where their message is the same
+  std::optional<uint64_t> daily;       // messages in any 24 hours
+  std::optional<ChunkingPolicy> chunking;
+};
+
+// Everything that no route takes goes through this host: one site, named "relay".
+struct Relay {
+  std::string host;
+  uint16_t port = 587;
+  bool implicit_tls = false;  // from the first byte (port 465)
+  std::shared_ptr<const smtp::Credentials> credentials;
+  SiteLimits limits;
+
+  bool on_loopback() const;  // it is this machine, by its name or address
 };
 
 struct SiteOverride {
@@ -51,6 +78,10 @@ struct Settings {
   std::string source_ip;  // bind address for outgoing connections, empty: the system's choice
   uint16_t smtp_port = 25;
   std::vector<Route> routes;
+  std::optional<Relay> relay;
+  std::string ca_file;  // CAs to trust besides the system's
+  bool mta_sts = true;  // keep to recipients' MTA-STS policies
+  bool dane = true;     // and to TLSA records, where dns.trust_ad says that DNSSEC is checked
   uint32_t max_connections = 1000;  // of the whole process
   uint32_t connections_cap = 0;     // per site, summed over loops; 0: as limits say
   std::vector<SiteOverride> sites;

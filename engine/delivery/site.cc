@@ -103,11 +103,11 @@ bool Site::token(TimePoint now) {
     rate_cap_ = {};
     refresh_rate(now);
   }
-  return bucket_.available(now);
+  return now >= quota_until_ && bucket_.available(now);
 }
 
 void Site::use_token(TimePoint now) { bucket_.take(now); }
-TimePoint Site::token_at(TimePoint now) { return bucket_.next(now); }
+TimePoint Site::token_at(TimePoint now) { return std::max(quota_until_, bucket_.next(now)); }
 
 void Site::pause(Duration length, std::string_view why, TimePoint now) {
   if (now + length <= paused_until_) return;
@@ -211,6 +211,10 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   if (waiting_ == 0) return "nothing";
   const auto campaign = [&] { return fmt::format("campaign rate ({})", per_time(campaign_rate)); };
   if (campaign_rate > 0 && held >= waiting_) return campaign();
+  if (now < quota_until_) {
+    return fmt::format("daily limit ({} in 24 h, {}), next in {}", limits_.daily, limits_.daily_from,
+                       short_time(quota_until_ - now));
+  }
   if (!token(now)) {
     const bool learned_rate = rate_cap_.holds(now) && bucket_.rate() < limits_.rate + 1e-9;
     return fmt::format(

@@ -55,6 +55,8 @@ class Site {
   bool token(TimePoint now);      // is there one?
   void use_token(TimePoint now);  // of token()
   TimePoint token_at(TimePoint now);
+  bool resting_for_quota(TimePoint now) const { return now < quota_until_; }
+  void rest_for_quota(TimePoint until) { quota_until_ = until; }  // the daily limit is reached
 
   void pause(Duration length, std::string_view why, TimePoint now);
   // What a receiver's answer does to the limits. True: pause the campaign, too.
@@ -109,7 +111,7 @@ class Site {
   unsigned shares_ = 1, rank_ = 0;  // over how many loops the site is spread, and which this one is
   TokenBucket bucket_;
   Tightened connections_cap_, rate_cap_, messages_cap_;
-  TimePoint paused_until_{}, force_tls_until_{};
+  TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
   std::string why_paused_, last_reply_;
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;

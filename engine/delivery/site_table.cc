@@ -31,12 +31,7 @@ struct SiteTable::Impl final : Tools::Foreman, Preparer::Receiver, net::FlushEnt
         listener(l),
         tools(loop, settings, resolver, commons, shard, l, *this, *this, seed, loop_index),
         tick_timer(loop, [this] { tick(); }) {
-    auto context = net::TlsContext::client({});
-    if (context) {
-      tools.tls = std::move(*context);
-    } else {
-      log_warn("delivery: no TLS: " + context.error().message);
-    }
+    tools.tls = commons.tls_context.get();
   }
 
   // --- Foreman: everything is put off to on_flushed(), the end of the turn.
@@ -179,7 +174,7 @@ bool SiteTable::wants_more(const Path& path) const {
   const TimePoint now = impl_->tools.loop.now();
   const Site& site = runner->site();
   const PathPool* pool = runner->find(path);
-  if (site.paused(now) || site.connection_limit(now) == 0) return false;
+  if (site.paused(now) || site.connection_limit(now) == 0 || site.resting_for_quota(now)) return false;
   if (pool != nullptr && pool->resting(now) && pool->slots() == 0) return false;
   const double rate = site.rate_limit();
   const double ahead = kSecondsAhead * (rate > 0 ? rate : site.rate(now));

@@ -44,6 +44,7 @@ struct Tools {
         brakes(c.brakes),
         turns(c.connections),
         memory(c.memory),
+        tls_report(c.tls),
         shard(m),
         foreman(f),
         loop_index(index),
@@ -58,12 +59,13 @@ struct Tools {
   Brakes& brakes;
   ConnectionTurns turns;
   Memory& memory;
+  TlsReport& tls_report;
   metrics::Shard& shard;
   Foreman& foreman;
   unsigned loop_index;
   Random random;
   smtp::Classifier classifier;
-  std::unique_ptr<net::TlsContext> tls;  // null: OpenSSL refused, everything goes in the clear
+  net::TlsContext* tls = nullptr;  // null: everything goes in the clear
   Hosts hosts;
   SystemNames system_names;
   Ledger ledger;

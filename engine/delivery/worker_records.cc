@@ -51,13 +51,16 @@ Metric counter_of(Verdict verdict, queue::Lane lane) {
 
 }  // namespace
 
+std::string message_id(const std::string& campaign, uint64_t number, uint32_t partition) {
+  return campaign == queue::kSingleMessages ? queue::single_message_id(number, partition)
+                                            : campaign + '.' + std::to_string(number);
+}
+
 metrics::Event to_event(const Record& record) {
   metrics::Event event;
   event.time = record.time;
   event.kind = to_kind(record.verdict);
-  event.id = record.campaign == queue::kSingleMessages
-                 ? queue::single_message_id(record.number, record.partition)
-                 : record.campaign + '.' + std::to_string(record.number);
+  event.id = message_id(record.campaign, record.number, record.partition);
   event.campaign = record.campaign;
   event.lane = queue::to_string(record.lane);
   event.recipient = record.recipient;

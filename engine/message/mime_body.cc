@@ -59,6 +59,11 @@ void close_multipart(const std::string& mark, std::string& out) {
 
 }  // namespace
 
+bool MimeBody::constant() const {
+  const auto fixed = [](const std::optional<Leaf>& leaf) { return !leaf || !leaf->fixed.empty(); };
+  return fixed(text_) && fixed(html_);
+}
+
 MimeBody::Leaf MimeBody::make_leaf(RowTemplate row, std::string_view type, Escape escape) {
   Leaf leaf;
   leaf.type = type;

@@ -26,6 +26,8 @@ class MimeBody {
   MimeBody(std::optional<RowTemplate> text, std::optional<RowTemplate> html,
            const Content& content);
 
+  // No row changes anything.
+  bool constant() const;
   // Appends the entity's header fields, the blank line and the body, which ends with CRLF.
   Status append(std::span<const std::string_view> values, uint64_t seed, std::string& out) const;
 

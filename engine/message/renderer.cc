@@ -45,11 +45,15 @@ struct Renderer::Impl {
   uint64_t revision = 0;
   Sender sender;
   RowTemplate to, subject;
+  std::string to_address;  // empty: the recipient's
   std::optional<RowTemplate> reply_to, return_path;
   std::vector<UserHeader> headers;
   std::vector<RowTemplate> unsubscribe;
   std::optional<MimeBody> body;
+  bool same_for_all = false;
 
+  bool constant() const;
+  Status compile_to(const Content& content, const ContentCompiler& compiler);
   Status compile_lines(const Content& content, const ContentCompiler& compiler);
   Status compile_body(const Content& content, const ContentCompiler& compiler);
   uint64_t seed(uint64_t number) const;
@@ -57,6 +61,24 @@ struct Renderer::Impl {
   void append_user_headers(Values values, std::string& out) const;
   Status append_unsubscribe(Values values, std::string& out) const;
 };
+
+// An address in `to` that is no template is the list's own.
+Status Renderer::Impl::compile_to(const Content& content, const ContentCompiler& compiler) {
+  const size_t open = content.to.rfind('<');
+  if (content.literal || open == std::string::npos || content.to.find("{{", open) != std::string::npos) return {};
+  const auto parsed = parse_mailbox("list " + content.to.substr(open));
+  if (!parsed.ok()) return Error{Errc::kData, compiler.source_of("to") + ": " + parsed.error().message};
+  to_address = parsed->address.str();
+  return {};
+}
+
+bool Renderer::Impl::constant() const {
+  const auto fixed = [](const auto& line) { return !line || line->constant(); };
+  return sender.constant() && to.constant() && subject.constant() && fixed(reply_to) && fixed(return_path) &&
+         body->constant() &&
+         std::all_of(headers.begin(), headers.end(), [](const UserHeader& h) { return h.value.constant(); }) &&
+         std::all_of(unsubscribe.begin(), unsubscribe.end(), [](const RowTemplate& uri) { return uri.constant(); });
+}
 
 Status Renderer::Impl::compile_lines(const Content& content, const ContentCompiler& compiler) {
   struct Line {
@@ -114,6 +136,7 @@ Status Renderer::Impl::compile_body(const Content& content, const ContentCompile
 // Of the content, with the campaign's or single message's id in it, and the number; not of the date, so that a
 // preview shows what will be sent.
 uint64_t Renderer::Impl::seed(uint64_t number) const {
+  if (same_for_all) number = 0;
   return xxh64(std::string_view(reinterpret_cast<const char*>(&number), sizeof number), revision);
 }
 
@@ -168,10 +191,12 @@ Result<std::unique_ptr<Renderer>> Renderer::compile(const Content& content,
   auto sender = Sender::compile(content, compiler);
   if (!sender.ok()) return sender.error();
   impl->sender = std::move(*sender);
+  if (Status status = impl->compile_to(content, compiler); !status.ok()) return status.error();
   if (Status status = impl->compile_lines(content, compiler); !status.ok()) return status.error();
   if (Status status = impl->compile_body(content, compiler); !status.ok()) return status.error();
   impl->tag = tag_of(content.id);
   impl->revision = content.revision();
+  impl->same_for_all = !impl->to_address.empty() && impl->constant();
   auto renderer = std::unique_ptr<Renderer>(new Renderer(std::move(impl)));
   // What no row can change is tried now, so that a campaign does not fail recipient by recipient.
   std::string probe;
@@ -198,7 +223,7 @@ Status Renderer::render(const RecipientView& recipient, const Stamp& stamp,
   if (Status status = me.append_reply_to(recipient.values, out); !status.ok()) return status;
   std::string line;
   me.to.render(recipient.values, Escape::kHeader, line);
-  Status to = append_mailbox("To", line, recipient.address, out);
+  Status to = append_mailbox("To", line, me.to_address.empty() ? recipient.address : me.to_address, out);
   if (!to.ok()) return to;
   line.clear();
   me.subject.render(recipient.values, Escape::kHeader, line);
@@ -228,10 +253,11 @@ Status Renderer::return_path(const RecipientView& recipient, std::string& out) c
 std::string Renderer::message_id(uint64_t number, const Stamp& stamp) const {
   // The revision: what is changed and sent again under the same name has other ids.
   const auto revision = static_cast<uint32_t>(impl_->seed(number));
-  return fmt::format("{}.{}.{:08x}@{}", impl_->tag, number, revision,
+  return fmt::format("{}.{}.{:08x}@{}", impl_->tag, impl_->same_for_all ? 0 : number, revision,
                      stamp.host.empty() ? std::string_view(from_domain()) : stamp.host);
 }
 
+bool Renderer::same_for_all() const { return impl_->same_for_all; }
 const std::string& Renderer::from_address() const { return impl_->sender.address(); }
 const std::string& Renderer::from_domain() const { return impl_->sender.domain(); }
 

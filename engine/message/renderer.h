@@ -50,6 +50,9 @@ class Renderer {
   Status return_path(const RecipientView& recipient, std::string& out) const;
   // Without angle brackets: `november.17.3f2a9c01@mail.example.com`.
   std::string message_id(uint64_t number, const Stamp& stamp) const;
+  // The list's own address in `to` ("Members <members@example.com>") and no variable anywhere: every recipient gets the
+  // same bytes, so that one transaction may carry several. Message-ID is then the campaign's.
+  bool same_for_all() const;
   const std::string& from_address() const;
   const std::string& from_domain() const;  // what DKIM keys are looked up by
 

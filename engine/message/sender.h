@@ -18,6 +18,7 @@ class Sender {
   static Result<Sender> compile(const Content& content, const ContentCompiler& compiler);
 
   Status append(std::span<const std::string_view> values, std::string& out) const;
+  bool constant() const { return display_.constant(); }
   const std::string& address() const { return address_; }
   const std::string& domain() const { return domain_; }
 

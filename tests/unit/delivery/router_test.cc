@@ -12,6 +12,15 @@ struct Answers final : Router::Receiver {
   void on_route(uint64_t id, const RouteAnswer& answer) override { got[id] = answer; }
 };
 
+dns::MxAnswer mx_answer(dns::MxKind kind, std::vector<dns::MxHost> hosts = {},
+                        std::string detail = {}) {
+  dns::MxAnswer answer;
+  answer.kind = kind;
+  answer.hosts = std::move(hosts);
+  answer.detail = std::move(detail);
+  return answer;
+}
+
 struct RouterTest : ::testing::Test {
   net::Loop loop;
   FakeResolver resolver{loop};
@@ -22,10 +31,10 @@ struct RouterTest : ::testing::Test {
   uint64_t ids = 0;
 
   void start() {
-    router = std::make_unique<Router>(settings, resolver, answers, [this] { return now; });
+    router = std::make_unique<Router>(loop, settings, resolver, nullptr, answers, [this] { return now; });
   }
   void hosts(const std::string& domain, std::vector<dns::MxHost> mx) {
-    resolver.mx_of[domain] = {dns::MxKind::kHosts, std::move(mx), false, {}, {}};
+    resolver.mx_of[domain] = mx_answer(dns::MxKind::kHosts, std::move(mx));
   }
   RouteAnswer ask(const std::string& domain) {
     const uint64_t id = ++ids;
@@ -87,9 +96,8 @@ TEST_F(RouterTest, WhatTheOperatorNamesIsASiteOfItsOwn) {
 }
 
 TEST_F(RouterTest, RefusalsCarryTheirCodes) {
-  resolver.mx_of["example.com"] = {dns::MxKind::kNullMx, {}, false, {}, {}};
-  resolver.mx_of["example.org"] = {
-      dns::MxKind::kTempFail, {}, false, {}, "SERVFAIL from 192.0.2.53"};
+  resolver.mx_of["example.com"] = mx_answer(dns::MxKind::kNullMx);
+  resolver.mx_of["example.org"] = mx_answer(dns::MxKind::kTempFail, {}, "SERVFAIL from 192.0.2.53");
   start();
   const RouteAnswer null = ask("example.com");
   EXPECT_TRUE(null.permanent);
@@ -103,7 +111,7 @@ TEST_F(RouterTest, RefusalsCarryTheirCodes) {
 }
 
 TEST_F(RouterTest, NoSuchDomainNeedsASecondOpinion) {
-  resolver.mx_of["example.com"] = {dns::MxKind::kNxDomain, {}, false, {}, {}};
+  resolver.mx_of["example.com"] = mx_answer(dns::MxKind::kNxDomain);
   start();
   EXPECT_FALSE(ask("example.com").permanent);
   EXPECT_FALSE(ask("example.com").permanent);  // a moment later is no second opinion
@@ -113,7 +121,7 @@ TEST_F(RouterTest, NoSuchDomainNeedsASecondOpinion) {
   EXPECT_EQ(second.enhanced, "5.1.2");
   hosts("example.com", {{1, "mx.example.com"}});
   EXPECT_TRUE(ask("example.com").path);
-  resolver.mx_of["example.com"] = {dns::MxKind::kNxDomain, {}, false, {}, {}};
+  resolver.mx_of["example.com"] = mx_answer(dns::MxKind::kNxDomain);
   EXPECT_FALSE(ask("example.com").permanent);
 }
 

@@ -172,6 +172,7 @@ class SiteTableTest : public ::testing::Test {
   }
 
   void start_table() {
+    EXPECT_TRUE(commons->set_up_tls({}).ok());
     table =
         std::make_unique<SiteTable>(loop, settings, resolver, *commons, registry, shard, desk, 42);
   }
