@@ -255,6 +255,9 @@ class Player {
       if (client_->deadline() == kNever) return "no deadline is set";
       now_ = client_->deadline();
       client_->timeout(now_);
+    } else if (verb == "wait") {
+      now_ += std::chrono::seconds(std::stoi(w[1]));
+      client_->timeout(now_);
     } else if (verb == "submit") {
       return submit(w);
     } else if (verb == "?") {
@@ -310,7 +313,7 @@ class Player {
     t.id = static_cast<TxnId>(std::stoi(w[1]));
     t.mail_from = "news@example.com";
     std::istringstream rcpts(w[2]);
-    for (std::string rcpt; std::getline(rcpts, rcpt, ',');) t.rcpts.push_back(rcpt);
+    for (std::string rcpt; std::getline(rcpts, rcpt, ',');) t.rcpts.push_back(unescape(rcpt));
     std::string body = "Hi\r\n";
     t.body_is_8bit = take_word(w, "8bit");
     t.smtputf8 = take_word(w, "utf8");
