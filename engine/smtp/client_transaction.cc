@@ -140,7 +140,7 @@ void Client::send_mail(Txn& txn) {
     parameters.body_8bit = what.body_is_8bit && caps_.eight_bit;
   }
   txn.with_parameters = parameters.size || parameters.body_8bit;
-  parameters.smtputf8 = needs_utf8(what);
+  parameters.smtputf8 = caps_.smtputf8 && needs_utf8(what);
   parameters.require_tls = what.require_tls;
   if (txn.dsn) {
     if (what.ret != DsnReturn::kNone) {
@@ -291,7 +291,10 @@ void Client::on_end_of_data(Txn& txn, Reply reply) {
     return desync(Stage::kEndOfData, std::move(reply), "BDAT accepted after a refused MAIL");
   }
   if (txn.refusal) return finish(txn.what.id, *txn.refusal);
-  if (txn.accepted == 0) return finish(txn.what.id, txn.refused.back().second);
+  if (txn.accepted == 0) {
+    if (txn.chunked && unknown_command(reply)) quirks_ |= kNoChunking;
+    return finish(txn.what.id, txn.refused.back().second);
+  }
   Outcome outcome = judged(Stage::kEndOfData, std::move(reply));
   if (positive) {
     outcome.kind = Outcome::Kind::kDelivered;
