@@ -338,8 +338,8 @@ void Client::finish(TxnId id, Outcome outcome) {
 }
 
 void Client::release_held(bool proven) {
-  // If the replies were shifted by one, the RSET's slot would get the BDAT's own.
-  const bool waits = bdat_used_ && !fifo_.empty() && fifo_.front().verb == Verb::kRset;
+  // If the replies were shifted by one, the RSET's slot would get the end of data's own.
+  const bool waits = !fifo_.empty() && fifo_.front().verb == Verb::kRset;
   if (!proven && (waits || options_.hold_until_mark)) return;
   while (!held_.empty()) {
     Held& held = held_.front();

@@ -127,7 +127,7 @@ uint8_t notify_bits(const std::string& text) {
   return static_cast<uint8_t>(bits);
 }
 
-// Each word of `expected` must be found in `got`, in order; "now" must agree both ways.
+// Each word of `expected` must be found in `got`, in order; "now", "here" and limits must agree both ways.
 bool fits(const std::string& expected, const std::string& got) {
   const auto e = words(expected), g = words(got);
   size_t at = 0;
@@ -135,8 +135,10 @@ bool fits(const std::string& expected, const std::string& got) {
     while (at < g.size() && g[at] != word) ++at;
     if (at++ >= g.size()) return false;
   }
-  const bool now_e = !e.empty() && e.back() == "now", now_g = !g.empty() && g.back() == "now";
-  return now_e == now_g;
+  return std::all_of(g.begin(), g.end(), [&](const std::string& word) {
+    const bool must = word == "now" || word == "here" || word.starts_with("limit=");
+    return !must || std::find(e.begin(), e.end(), word) != e.end();
+  });
 }
 
 class Player {
