@@ -234,13 +234,13 @@ void Client::dispatch(const Pending& entry, Reply reply, std::string_view rest, 
 
 void Client::push(Verb verb, TxnId txn, uint32_t rcpt) {
   const bool last = verb == Verb::kData || verb == Verb::kNoop || verb == Verb::kQuit;
-  fifo_.push_back({verb, txn, rcpt, out_.appended(), out_.appended(), last});
+  fifo_.push_back({verb, last, rcpt, txn, out_.appended(), out_.appended()});
 }
 
 void Client::push_body(Verb verb, Txn& txn, uint64_t asked) {
   txn.end = out_.appended();
   txn.step = Step::kSent;
-  fifo_.push_back({verb, txn.what.id, 0, asked, txn.end, false});
+  fifo_.push_back({verb, false, 0, txn.what.id, asked, txn.end});
 }
 
 Stage Client::stage_of(Verb verb) {

@@ -117,12 +117,11 @@ class Client {
   };
   struct Pending {
     Verb verb = Verb::kGreeting;
-    TxnId txn = kNoTxn;
-    uint32_t rcpt = 0;
-    uint64_t asked =
-        0;  // position in the output after which a reply may come (to a body: an early refusal)
-    uint64_t end = 0;   // and after which the command, and its body, is complete
     bool last = false;  // of its group: nothing goes out before its reply
+    uint32_t rcpt = 0;
+    TxnId txn = kNoTxn;
+    uint64_t asked = 0;  // output position after which a reply may come (to a body: a refusal)
+    uint64_t end = 0;    // and after which the command, with its body, is complete
   };
   enum class Step : uint8_t { kRset, kMail, kRcpt, kData, kWaitData, kSent, kAbandoned };
   struct Txn {

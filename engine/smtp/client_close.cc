@@ -9,6 +9,7 @@ namespace {
 
 constexpr EnhancedCode kLost{4, 4, 2};
 constexpr EnhancedCode kProtocolCode{4, 5, 0};
+constexpr EnhancedCode kSecurityCode{4, 7, 0};
 
 }  // namespace
 
@@ -60,7 +61,9 @@ void Client::desync(Stage stage, Reply reply, std::string why) {
   if (state_ == State::kReady || stage == Stage::kGreeting || stage == Stage::kEhlo) {
     blame_pipelining();
   }
-  Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), std::move(why), kProtocolCode};
+  const bool after_tls = tls_ && state_ == State::kHandshake;
+  Outcome outcome{Outcome::Kind::kRetry, stage, std::move(reply), std::move(why),
+                  after_tls ? kSecurityCode : kProtocolCode};
   close(CloseReason::kDesync, std::move(outcome), false);
 }
 

@@ -140,7 +140,7 @@ void Client::send_mail(Txn& txn) {
     parameters.body_8bit = what.body_is_8bit && caps_.eight_bit;
   }
   txn.with_parameters = parameters.size || parameters.body_8bit;
-  parameters.smtputf8 = needs_utf8(what);
+  parameters.smtputf8 = caps_.smtputf8 && needs_utf8(what);
   parameters.require_tls = what.require_tls;
   if (txn.dsn) {
     if (what.ret != DsnReturn::kNone) {
@@ -292,7 +292,10 @@ void Client::on_end_of_data(Txn& txn, Reply reply) {
     return desync(Stage::kEndOfData, std::move(reply), "BDAT accepted after a refused MAIL");
   }
   if (txn.refusal) return finish(txn.what.id, *txn.refusal);
-  if (txn.accepted == 0) return finish(txn.what.id, txn.refused.back().second);
+  if (txn.accepted == 0) {
+    if (txn.chunked && unknown_command(reply)) quirks_ |= kNoChunking;
+    return finish(txn.what.id, txn.refused.back().second);
+  }
   Outcome outcome = judged(Stage::kEndOfData, std::move(reply));
   if (positive) {
     outcome.kind = Outcome::Kind::kDelivered;
@@ -336,8 +339,8 @@ void Client::finish(TxnId id, Outcome outcome) {
 }
 
 void Client::release_held(bool proven) {
-  // If the replies were shifted by one, the RSET's slot would get the BDAT's own.
-  const bool waits = bdat_used_ && !fifo_.empty() && fifo_.front().verb == Verb::kRset;
+  // If the replies were shifted by one, the RSET's slot would get the end of data's own.
+  const bool waits = !fifo_.empty() && fifo_.front().verb == Verb::kRset;
   if (!proven && (waits || options_.hold_until_mark)) return;
   while (!held_.empty()) {
     Held& held = held_.front();

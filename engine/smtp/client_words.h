@@ -37,6 +37,8 @@ inline bool refuses_parameter(const Reply& reply) {
   return syntax || reply.code == 504 || reply.code == 555;
 }
 
+inline bool unknown_command(const Reply& reply) { return reply.code == 500 || reply.code == 502; }
+
 // A server that looks at the last RCPT only says so of the whole (RFC 2920 section 1).
 inline bool denies_recipients(const Reply& reply) {
   return contains(reply.text, "no valid recipients");

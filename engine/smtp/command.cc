@@ -32,6 +32,12 @@ int hex(char c) {
   return -1;
 }
 
+// What nearly all addresses consist of, told apart quickly.
+bool is_plain(char ch) {
+  const auto c = static_cast<unsigned char>(ch);
+  return c > 0x20 && c != 0x7f && c != '"' && c != '<' && c != '>';
+}
+
 std::string hex_digits(char32_t value) {
   std::string out;
   for (; value > 0 || out.size() < 2; value >>= 4) out.insert(out.begin(), kHex[value & 15]);
@@ -63,6 +69,7 @@ size_t path_end(std::string_view text) {
 
 bool is_safe_path(std::string_view address) {
   if (address.size() > 254) return false;
+  if (std::all_of(address.begin(), address.end(), is_plain)) return true;
   bool quoted = false;
   for (size_t i = 0; i < address.size(); ++i) {
     const auto c = static_cast<unsigned char>(address[i]);

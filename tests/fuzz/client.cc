@@ -1,14 +1,18 @@
 // The client core against a receiver that says anything at any time.
 //
-// Invariants  Each submitted transaction ends exactly once, before Closed. Delivered only if the receiver, counting its own
-//             replies against what it read, gave a 2xx to that transaction's own end of data. Nothing after Closed.
+// Invariants  Each submitted transaction ends exactly once, before Closed; each recipient has one outcome, its own or the
+//             transaction's. Delivered only if the receiver, counting its own replies against what it read, gave a 2xx to that
+//             transaction's own end of data or BDAT, and to the RCPT of everyone it counts for. What is written stays in
+//             proportion to what is under way. Nothing after Closed.
 #include "engine/smtp/client.h"
 
 #include <fuzzer/FuzzedDataProvider.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,49 +23,65 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
+// What the receiver has to answer.
+struct Slot {
+  enum class Kind { kOther, kRcpt, kData, kEnd };
+  Kind kind = Kind::kOther;
+  TxnId txn = kNoTxn;
+  uint32_t rcpt = 0;
+};
+
 // The receiver's books: what it read, cut into things to answer; and what it answered, in order.
 struct Receiver {
   std::string unread;
-  std::string line;  // of a reply being said
-  std::vector<TxnId> slots{
-      kNoTxn};               // the greeting, then one per command; an end of data carries its id
-  std::vector<int> replies;  // codes
+  std::string line;            // of a reply being said
+  std::vector<Slot> slots{1};  // the greeting, then one per command and end of data
+  std::vector<int> replies;    // codes
   TxnId current = kNoTxn;
-  size_t data_slot = 0;  // of the DATA that was read last
   bool after_data = false;
 
   void read(std::string_view bytes) {
     unread += bytes;
-    while (true) {
-      if (after_data && replies.size() > data_slot && !unread.empty()) {
-        const bool body = replies[data_slot] / 100 == 3;
-        if (!body) {
-          after_data = false;
-          continue;
-        }
-        size_t end = unread.starts_with(".\r\n") ? 3 : std::string::npos;
-        if (end == std::string::npos) {
-          const size_t at = unread.find("\r\n.\r\n");
-          if (at == std::string::npos) return;
-          end = at + 5;
-        }
-        unread.erase(0, end);
-        slots.push_back(current);
-        after_data = false;
-        continue;
-      }
-      const size_t lf = unread.find("\r\n");
-      if (lf == std::string::npos) return;
-      const std::string command = unread.substr(0, lf);
-      unread.erase(0, lf + 2);
-      require(command.find('\n') == std::string::npos);
-      if (command.starts_with("MAIL FROM:<t")) current = std::stoull(command.substr(12));
-      if (command == "DATA") {
-        after_data = true;
-        data_slot = slots.size();
-      }
-      slots.push_back(kNoTxn);
+    while (after_data ? read_body() : read_command()) {
     }
+  }
+
+  // Behind DATA: whether a body comes depends on what was answered.
+  bool read_body() {
+    const size_t data = slots.size() - 1;
+    if (replies.size() <= data || unread.empty()) return false;
+    if (replies[data] / 100 == 3) {
+      const size_t at = unread.starts_with(".\r\n") ? 0 : unread.find("\r\n.\r\n");
+      if (at == std::string::npos) return false;
+      unread.erase(0, at == 0 && unread[0] == '.' ? 3 : at + 5);
+      slots.push_back({Slot::Kind::kEnd, current, 0});
+    }
+    after_data = false;
+    return true;
+  }
+
+  bool read_command() {
+    const size_t lf = unread.find("\r\n");
+    if (lf == std::string::npos) return false;
+    const std::string command = unread.substr(0, lf);
+    require(command.find('\n') == std::string::npos);
+    size_t octets = 0;
+    if (command.starts_with("BDAT ")) {
+      require(command.ends_with(" LAST"));
+      octets = std::stoul(command.substr(5));
+      if (unread.size() < lf + 2 + octets) return false;
+      const std::string_view body = std::string_view(unread).substr(lf + 2, octets);
+      require(body.empty() || body.ends_with("\r\n"));
+      slots.push_back({Slot::Kind::kEnd, current, 0});
+    } else if (command.starts_with("RCPT TO:<r")) {
+      slots.push_back({Slot::Kind::kRcpt, current, command[10] - static_cast<uint32_t>('0')});
+    } else {
+      if (command.starts_with("MAIL FROM:<t")) current = std::stoull(command.substr(12));
+      after_data = command == "DATA";
+      slots.push_back({after_data ? Slot::Kind::kData : Slot::Kind::kOther, current, 0});
+    }
+    unread.erase(0, lf + 2 + octets);
+    return true;
   }
 
   void say(std::string_view bytes) {
@@ -78,36 +98,44 @@ struct Receiver {
     }
   }
 
-  bool took(TxnId id) const {
+  bool took(Slot::Kind kind, TxnId id, uint32_t rcpt = 0) const {
     for (size_t i = 0; i < slots.size() && i < replies.size(); ++i) {
-      if (slots[i] == id && replies[i] / 100 == 2) return true;
+      const Slot& slot = slots[i];
+      const bool it = slot.kind == kind && slot.txn == id && slot.rcpt == rcpt;
+      if (it && replies[i] / 100 == 2) return true;
     }
     return false;
   }
 };
 
-constexpr std::array<const char*, 22> kLines = {"220 mx\r\n",
-                                                "250 ok\r\n",
-                                                "250-mx\r\n250-PIPELINING\r\n250 SIZE 100000\r\n",
-                                                "354 go\r\n",
-                                                "354 go\r\n",
-                                                "250 ok\r\n250 ok\r\n354 go\r\n",
-                                                "250 ok\r\n",
-                                                "421 bye\r\n",
-                                                "550 5.1.1 no\r\n",
-                                                "451 later\r\n",
-                                                "452 4.5.3 too many recipients\r\n",
-                                                "503 bad sequence\r\n",
-                                                "554 protocol synchronization error\r\n",
-                                                "250-a\r\n550 b\r\n",
-                                                "garbage\r\n",
-                                                "250",
-                                                "\r\n",
-                                                "250-STARTTLS\r\n250 PIPELINING\r\n",
-                                                "555 parameter\r\n",
-                                                "250 ok 250 ok\r\n",
-                                                "250 done\r\n250 ok\r\n250 ok\r\n354 go\r\n",
-                                                "221 bye\r\n"};
+constexpr std::array<const char*, 26> kLines = {
+    "220 mx\r\n",
+    "250 ok\r\n",
+    "250-mx\r\n250-PIPELINING\r\n250 SIZE 100000\r\n",
+    "250-mx\r\n250-PIPELINING\r\n250-DSN\r\n250 CHUNKING\r\n",
+    "250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=2 MAILMAX=3\r\n",
+    "354 go\r\n",
+    "250 ok\r\n250 ok\r\n354 go\r\n",
+    "250 ok\r\n250 ok\r\n250 ok\r\n",
+    "250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n",
+    "421 bye\r\n",
+    "550 5.1.1 no\r\n",
+    "451 later\r\n",
+    "452 4.5.3 too many recipients\r\n",
+    "503 bad sequence\r\n",
+    "502 5.5.1 what\r\n",
+    "554 5.5.1 no valid recipients\r\n",
+    "554 protocol synchronization error\r\n",
+    "250-a\r\n550 b\r\n",
+    "garbage\r\n",
+    "250",
+    "\r\n",
+    "250-STARTTLS\r\n250 PIPELINING\r\n",
+    "555 parameter\r\n",
+    "250 ok 250 ok\r\n",
+    "250 done\r\n250 ok\r\n250 ok\r\n354 go\r\n",
+    "221 bye\r\n",
+};
 
 class Session {
  public:
@@ -126,10 +154,18 @@ class Session {
     client_.feed("250 late\r\n", now_);
     client_.timeout(now_);
     require(!client_.next_event());
-    for (const auto& [id, times] : ended_) require(times == 1);
+    for (const auto& [id, sent] : sent_) require(sent.ended);
   }
 
  private:
+  static constexpr uint32_t kWindow = 8, kRcpts = 3;
+  static constexpr size_t kBodyCap = 32, kCommandCap = 128;
+  struct Sent {
+    uint32_t rcpts = 0;
+    std::set<uint32_t> refused;
+    bool ended = false;
+  };
+
   static ClientOptions options(FuzzedDataProvider& in) {
     ClientOptions o;
     o.ehlo_name = "client.example.com";
@@ -138,6 +174,11 @@ class Session {
     o.hold_until_mark = in.ConsumeBool();
     o.rset_between = in.ConsumeBool();
     o.pipelining = in.ConsumeIntegralInRange(0, 3) != 0;
+    static constexpr Chunking kChunking[] = {Chunking::kNever, Chunking::kOneAtATime,
+                                             Chunking::kStream, Chunking::kStream};
+    o.chunking = kChunking[in.ConsumeIntegralInRange(0, 3)];
+    o.bdat_window = in.ConsumeIntegralInRange<uint32_t>(1, kWindow);
+    o.bdat_bytes = in.ConsumeBool() ? 1 << 20 : 10;
     return o;
   }
 
@@ -161,6 +202,8 @@ class Session {
       bytes += slices[i].size();
     }
     require(bytes <= max);
+    written_ += bytes;
+    require(written_ <= (next_ + 4) * (kBodyCap + (kRcpts + 3) * kCommandCap));
     client_.consume(bytes, now_);
   }
 
@@ -169,12 +212,21 @@ class Session {
     Transaction t;
     t.id = next_++;
     t.mail_from = "t" + std::to_string(t.id) + "@example.com";
-    for (int n = in_.ConsumeIntegralInRange(1, 3); n > 0; --n) t.rcpts.push_back("r@example.net");
-    static constexpr const char* kBodies[] = {"Hi\r\n",   ".\r\n", "", "a\r\n.\r\n..b\r\nc",
-                                              "x\n.\r\n", "\r\n"};
-    t.body = std::make_shared<const std::string>(kBodies[in_.ConsumeIntegralInRange(0, 5)]);
-    ended_[t.id] = 0;
+    Sent& sent = sent_[t.id];
+    sent.rcpts = in_.ConsumeIntegralInRange<uint32_t>(1, kRcpts);
+    for (uint32_t i = 0; i < sent.rcpts; ++i) {
+      t.rcpts.push_back("r" + std::to_string(i) + "@" + (i % 2 ? "b" : "a") + ".example.net");
+    }
+    static constexpr const char* kBodies[] = {
+        "Hi\r\n", ".\r\n", "", "a\r\n.\r\n..b\r\nc", "x\n.\r\n", "\r\n", "RSET\r\nBDAT 4 LAST\r\n"};
+    t.body = std::make_shared<const std::string>(kBodies[in_.ConsumeIntegralInRange(0, 6)]);
+    if (in_.ConsumeBool()) {
+      t.ret = DsnReturn::kHeaders;
+      t.dsn.resize(1);
+      t.dsn[0].notify = kNotifyNever;
+    }
     client_.submit(std::move(t), now_);
+    require(client_.in_flight() <= std::max(kWindow, 2u));
   }
 
   void step() {
@@ -224,17 +276,31 @@ class Session {
       require(!closed_);
       if (std::holds_alternative<NeedTls>(*event)) tls_asked_ = !client_.closed();
       if (const auto* rcpt = std::get_if<RcptResult>(&*event)) {
-        require(ended_.at(rcpt->txn) == 0);
-        require(rcpt->outcome.kind != Outcome::Kind::kDelivered);
+        Sent& sent = sent_.at(rcpt->txn);
+        require(!sent.ended && rcpt->rcpt < sent.rcpts);
+        require(sent.refused.insert(rcpt->rcpt).second);
+        require(rcpt->outcome.kind == Outcome::Kind::kRetry ||
+                rcpt->outcome.kind == Outcome::Kind::kFailed);
       }
-      if (const auto* result = std::get_if<TxnResult>(&*event)) {
-        require(++ended_.at(result->txn) == 1);
-        if (result->outcome.kind == Outcome::Kind::kDelivered) require(receiver_.took(result->txn));
-      }
-      if (std::holds_alternative<Closed>(*event)) {
+      if (const auto* result = std::get_if<TxnResult>(&*event)) ended(*result);
+      if (const auto* closed = std::get_if<Closed>(&*event)) {
         closed_ = true;
-        for (const auto& [id, times] : ended_) require(times == 1);
+        for (const auto& [id, sent] : sent_) require(sent.ended);
+        require(closed->delivered == delivered_);
       }
+    }
+  }
+
+  void ended(const TxnResult& result) {
+    Sent& sent = sent_.at(result.txn);
+    require(!sent.ended);
+    sent.ended = true;
+    if (result.outcome.kind != Outcome::Kind::kDelivered) return;
+    ++delivered_;
+    require(sent.refused.size() < sent.rcpts && result.accepted > 0);
+    require(receiver_.took(Slot::Kind::kEnd, result.txn));
+    for (uint32_t i = 0; i < sent.rcpts; ++i) {
+      require(sent.refused.contains(i) || receiver_.took(Slot::Kind::kRcpt, result.txn, i));
     }
   }
 
@@ -242,7 +308,9 @@ class Session {
   TimePoint now_{};
   Client client_;
   Receiver receiver_;
-  std::map<TxnId, int> ended_;
+  std::map<TxnId, Sent> sent_;
+  uint32_t delivered_ = 0;
+  size_t written_ = 0;
   TxnId next_ = 1;
   bool closed_ = false;
   bool tls_asked_ = false;

@@ -34,6 +34,30 @@ TEST(Command, Xtext) {
   EXPECT_EQ(from_xtext(to_xtext(all)), all);
 }
 
+TEST(Command, OriginalRecipients) {
+  EXPECT_EQ(to_orcpt("a+b@example.net"), "rfc822;a+2Bb@example.net");
+  // RFC 6533: not xtext, but something any server can read.
+  EXPECT_EQ(to_orcpt("d\xc3\xa9=\\\xf0\x9f\x93\xae@example.net"),
+            "utf-8;d\\x{E9}\\x{3D}\\x{5C}\\x{1F4EE}@example.net");
+  EXPECT_EQ(to_orcpt("bad\xff@example.net"), "");
+  EXPECT_EQ(to_orcpt(std::string(493, 'a')).size(), 500u);
+  EXPECT_EQ(to_orcpt(std::string(494, 'a')), "");
+}
+
+TEST(Command, EnvelopeIds) {
+  const auto mail = [](std::string_view envid) {
+    MailParameters parameters;
+    parameters.envid = envid;
+    std::string out;
+    append_mail(out, "", parameters);
+    return out;
+  };
+  EXPECT_EQ(mail(std::string(100, 'a')), "MAIL FROM:<> ENVID=" + std::string(100, 'a') + "\r\n");
+  EXPECT_EQ(mail(std::string(101, 'a')), "MAIL FROM:<>\r\n");
+  EXPECT_EQ(mail(std::string(34, '+')), "MAIL FROM:<>\r\n");  // three octets each
+  EXPECT_EQ(mail("a\r\nRSET"), "MAIL FROM:<>\r\n");
+}
+
 TEST(Command, SafePaths) {
   EXPECT_TRUE(is_safe_path(""));
   EXPECT_TRUE(is_safe_path("a@example.com"));

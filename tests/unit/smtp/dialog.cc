@@ -138,7 +138,7 @@ uint16_t mechanism_called(const std::string& name) {
   return parse_capabilities("mx\nAUTH " + name).auth;
 }
 
-// Each word of `expected` must be found in `got`, in order; "now" must agree both ways.
+// Each word of `expected` must be found in `got`, in order; "now", "here" and limits must agree both ways.
 bool fits(const std::string& expected, const std::string& got) {
   const auto e = words(expected), g = words(got);
   size_t at = 0;
@@ -146,8 +146,10 @@ bool fits(const std::string& expected, const std::string& got) {
     while (at < g.size() && g[at] != word) ++at;
     if (at++ >= g.size()) return false;
   }
-  const bool now_e = !e.empty() && e.back() == "now", now_g = !g.empty() && g.back() == "now";
-  return now_e == now_g;
+  return std::all_of(g.begin(), g.end(), [&](const std::string& word) {
+    const bool must = word == "now" || word == "here" || word.starts_with("limit=");
+    return !must || std::find(e.begin(), e.end(), word) != e.end();
+  });
 }
 
 class Player {
@@ -277,6 +279,9 @@ class Player {
       if (client_->deadline() == kNever) return "no deadline is set";
       now_ = client_->deadline();
       client_->timeout(now_);
+    } else if (verb == "wait") {
+      now_ += std::chrono::seconds(std::stoi(w[1]));
+      client_->timeout(now_);
     } else if (verb == "submit") {
       return submit(w);
     } else if (verb == "?") {
@@ -353,7 +358,7 @@ class Player {
     t.id = static_cast<TxnId>(std::stoi(w[1]));
     t.mail_from = "news@example.com";
     std::istringstream rcpts(w[2]);
-    for (std::string rcpt; std::getline(rcpts, rcpt, ',');) t.rcpts.push_back(rcpt);
+    for (std::string rcpt; std::getline(rcpts, rcpt, ',');) t.rcpts.push_back(unescape(rcpt));
     std::string body = "Hi\r\n";
     t.body_is_8bit = take_word(w, "8bit");
     t.smtputf8 = take_word(w, "utf8");

@@ -19,6 +19,7 @@
 //   >bdat N [TEXT]        the client says BDAT N LAST, and N octets: TEXT, with the body's escapes
 //   >part N               the transport takes N bytes of whatever is there, and no more for now
 //   >none                 the client has nothing to say (checked before each `<` anyway, unless after >part)
+//   wait SECONDS          the clock moves, and a deadline that was passed goes off
 //   tls | tlsfail WHY | eof | timeout | quit      what happens
 //   ? ready|needtls       the next event
 //   ? rcpt ID INDEX KIND [CODE] [STAGE] [local=X.Y.Z] [here] [now]
