@@ -193,7 +193,7 @@ bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
   }
   message.work = &work;
   message.indexes = {*index};
-  message.rcpts = {work.recipient(*index).address};
+  message.rcpts = {std::string(work.recipient(*index).address)};
   tools_.ledger.take(work, *index);
   work.moved = now;
   return true;
@@ -216,7 +216,7 @@ void PathPool::add_recipients(const Session& session, ActiveWork& work, Message&
     }
     site_.use_token(now);
     message.indexes.push_back(*index);
-    message.rcpts.push_back(work.recipient(*index).address);
+    message.rcpts.emplace_back(work.recipient(*index).address);
     tools_.ledger.take(work, *index);
   }
 }

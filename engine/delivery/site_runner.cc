@@ -186,7 +186,7 @@ void SiteRunner::set_timer(TimePoint now) {
   if (when != timer_.when()) timer_.set(when);
 }
 
-int64_t SiteRunner::rest_ms(const PathPool& pool, TimePoint now) const {
+int64_t SiteRunner::rest_ms(const PathPool& pool, TimePoint now) {
   TimePoint until = now;
   if (site_.paused(now)) until = site_.paused_until();
   until = std::max(until, site_.token_at(now));

@@ -49,7 +49,7 @@ class SiteRunner : public TurnTaker {
   void make_room(TimePoint now);
   void open(TimePoint now);
   PathPool* neediest(TimePoint now);
-  int64_t rest_ms(const PathPool& pool, TimePoint now) const;
+  int64_t rest_ms(const PathPool& pool, TimePoint now);
   void set_timer(TimePoint now);
 
   Tools& tools_;
