@@ -29,6 +29,7 @@
 #include <string_view>
 
 #include "base/net/endpoint.h"
+#include "base/net/tls_demand.h"
 #include "base/result.h"
 
 namespace volley::net {
@@ -39,18 +40,23 @@ class TlsContext;
 struct TlsInfo {
   std::string version;       // "TLSv1.3"
   std::string cipher;        // "TLS_AES_256_GCM_SHA384"
-  bool verified = false;     // the certificate chain and name were checked and are good
-  std::string verify_error;  // why not; empty when verified or not checked
-  bool resumed = false;
+  bool verified = false;     // the peer is who was demanded: `how` is not kNone
+  TlsTrust how = TlsTrust::kNone;
+  std::string matched_name;  // of the certificate, "*.example.com" perhaps; kPkix, kDaneTa
+  std::string verify_error;  // why not; empty when verified or nothing was demanded
+  TlsFailure failure = TlsFailure::kNone;  // the same as a class
+  bool resumed = false;      // what was verified, was when the session was made
 };
 
 enum class TlsRole : unsigned char { kClient, kServer };
 
 struct TlsStart {
   TlsRole role = TlsRole::kClient;
-  std::string server_name{};  // client: SNI, and the name a verifying context wants to see
-  std::string
-      session_key{};  // client: sessions are kept and resumed under this; empty: server_name
+  std::string server_name{};  // client: SNI; with DANE, where the TLSA records are
+  TlsDemand demand{};         // client
+  // Client: sessions are kept and resumed under this, the server's name and the demand; empty: the
+  // name and the demand.
+  std::string session_key{};
   // Bytes the caller received but has not used. Not zero means that the peer (or someone between)
   // sent plaintext after agreeing to TLS: start_tls() refuses, and the stream must be closed (RFC
   // 3207, response injection).
@@ -92,6 +98,8 @@ class Stream {
   // context outlives the stream.
   virtual Status start_tls(TlsContext& context, const TlsStart& start) = 0;
   virtual bool is_tls() const = 0;  // start_tls() was accepted
+  // Why the handshake failed; for on_closed(kProtocol), kNone when it was not that.
+  virtual TlsFailure tls_failure() const = 0;
 
   // No more writes: flush, TLS close_notify, FIN. on_closed() comes when the peer closes too.
   virtual void end() = 0;

@@ -1,12 +1,17 @@
 // What TLS needs besides the bytes: trust, certificates, remembered sessions.
 //
-// Purpose   A TlsContext is made once and used by many streams (Stream::start_tls). TLS 1.2
-// and 1.3, no renegotiation,
-//           no compression; a handshake may take at most 256 KiB of the peer's bytes.
-//           Client contexts remember one session per key (bounded, oldest out) and offer it next
-//           time.
+// Purpose   A TlsContext is made once and used by many streams (Stream::start_tls), whatever each of
+//           them demands of its peer: one context per engine or per loop, never one per connection.
+//           No renegotiation, no compression, no early data; a handshake may take at most 256 KiB of
+//           the peer's bytes, and after it the peer may send 100 more handshake messages (tickets,
+//           key updates, requests to renegotiate), then the connection fails.
+//           Client contexts remember one session per server and demand (bounded, oldest out) and
+//           offer it until the server does not take it any more: SMTP clients say who they are, so
+//           there is nobody to hide from by using a ticket once. A session serves only the demand it
+//           was made for, and vouches no longer than `max_session_age`.
 // Ownership The context outlives its streams.
-// Thread    Any: contexts may be shared by loops.
+// Thread    Any: contexts may be shared by loops, and then their sessions are. The first kPkix demand
+//           reads the system's CAs on its own thread, once.
 // Errors    kNoInput (CA file), kConfig (certificate or key unusable), kInternal (OpenSSL).
 #pragma once
 
@@ -15,32 +20,34 @@
 #include <string>
 #include <string_view>
 
+#include "base/net/tls_demand.h"
+#include "base/net/tls_identity.h"
 #include "base/result.h"
+#include "base/time.h"
 
 namespace volley::net {
 
 class TlsSession;
 
 struct TlsClientOptions {
-  // false: opportunistic, encrypt to whoever answers (RFC 7435). true: chain and name must be good.
-  bool verify = false;
-  std::string ca_file{};  // with verify; empty: the system's trust store
-  size_t max_sessions = 10000;
+  std::string ca_file{};   // PEM: CAs to trust besides the system's
+  bool system_cas = true;  // false: trust `ca_file` only
+  size_t max_sessions = 10000;  // some 2 KB each
+  Duration max_session_age = std::chrono::hours(24);
 };
 
-struct TlsIdentity {
-  std::string certificate_pem;  // leaf first, then intermediates
-  std::string key_pem;
+struct TlsServerOptions {
+  TlsVersion min_version = TlsVersion::kTls12;  // lower: the weak hashes it needs are let in too
+  TlsVersion max_version = TlsVersion::kTls13;
 };
-
-// ECDSA P-256, valid from a day ago for 10 years, subjectAltName `host` (a name or an IP address).
-Result<TlsIdentity> make_self_signed(std::string_view host);
 
 class TlsContext {
  public:
   static Result<std::unique_ptr<TlsContext>> client(const TlsClientOptions& options);
-  static Result<std::unique_ptr<TlsContext>> server(const TlsIdentity& identity);
-  static Result<std::unique_ptr<TlsContext>> self_signed_server(std::string_view host);
+  static Result<std::unique_ptr<TlsContext>> server(const TlsIdentity& identity,
+                                                    const TlsServerOptions& options = {});
+  static Result<std::unique_ptr<TlsContext>> self_signed_server(
+      std::string_view host, const TlsServerOptions& options = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

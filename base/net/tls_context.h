@@ -1,37 +1,29 @@
 // The inside of a TlsContext, shared by tls.cc and tls_session.cc.
 //
-// Ownership The context frees its SSL_CTX and sessions. Thread: `mutex` guards the sessions.
+// Ownership The context frees its SSL_CTX and its trusted CAs. Thread: any, as TlsContext.
 #pragma once
 
-#include <openssl/ssl.h>
-
-#include <deque>
 #include <mutex>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 
 #include "base/net/tls.h"
+#include "base/net/tls_openssl.h"
+#include "base/net/tls_session_store.h"
 
 namespace volley::net {
 
 struct TlsContext::Impl {
-  SSL_CTX* ctx = nullptr;
-  bool verify = false;
-  size_t max_sessions = 0;
+  explicit Impl(const TlsClientOptions& options)
+      : system_cas(options.system_cas), sessions(options.max_sessions, options.max_session_age) {}
 
-  mutable std::mutex mutex;
-  std::unordered_map<std::string, SSL_SESSION*> sessions;  // one reference each
-  std::deque<std::string> order;                           // keys, oldest first
+  // The CAs that kPkix trusts; the system's are read when first asked for.
+  X509_STORE* trusted();
 
-  Impl() = default;
-  ~Impl();
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
-
-  SSL_SESSION* recall(const std::string& key) const;  // a reference for the caller, or null
-  void remember(const std::string& key, SSL_SESSION* session);  // takes the reference
-  void forget(const std::string& key);
+  SslCtxPtr ctx;
+  const bool system_cas;
+  X509StorePtr cas;
+  std::once_flag system_cas_read;
+  TlsSessionStore sessions;
 };
 
 }  // namespace volley::net

@@ -6,14 +6,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/net/tls.h"
 #include "base/net/tls_context.h"
+#include "base/net/tls_verify.h"
 
 namespace volley::net {
 namespace {
 
 constexpr size_t kHandshakeCap = size_t{256} << 10;
+constexpr size_t kLateMessages = 100;
+constexpr size_t kBiggestSession = 8192;  // serialised; tickets alone may have 64 KiB
 
 std::string openssl_reason(const char* fallback) {
   const unsigned long code = ERR_peek_last_error();
@@ -28,6 +32,7 @@ struct TlsSession::Bio {
     auto* self = static_cast<TlsSession*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
     *done = 0;
+    if (self->excess_) return 0;
     if (self->input_.empty()) {
       BIO_set_retry_read(bio);
       return 0;
@@ -35,8 +40,10 @@ struct TlsSession::Bio {
     const size_t n = std::min(size, self->input_.size());
     if (!self->ready_) {
       self->handshake_bytes_ += n;
-      self->too_much_ = self->handshake_bytes_ > kHandshakeCap;
-      if (self->too_much_) return 0;
+      if (self->handshake_bytes_ > kHandshakeCap) {
+        self->excess_ = "TLS handshake: more than 256 KiB from the peer";
+        return 0;
+      }
     }
     std::memcpy(out, self->input_.data(), n);
     self->input_ = self->input_.subspan(n);
@@ -62,10 +69,42 @@ struct TlsSession::Bio {
   }
 };
 
+// What OpenSSL calls back for, set once per context.
+struct TlsSession::Hooks {
+  static TlsSession* owner(const SSL* ssl) {
+    return static_cast<TlsSession*>(SSL_get_app_data(ssl));
+  }
+  // Nothing demanded, nothing looked at: a stranger's chain is not worth the work.
+  static int verify(X509_STORE_CTX* chain, void*) {
+    const auto* ssl = static_cast<const SSL*>(
+        X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    return owner(ssl)->kind_ == TlsDemand::Kind::kNone ? 1 : X509_verify_cert(chain);
+  }
+  static void on_message(int is_ours, int, int type, const void*, size_t, SSL* ssl, void*) {
+    TlsSession* self = owner(ssl);
+    if (is_ours || type != SSL3_RT_HANDSHAKE || !self->ready_) return;
+    if (++self->late_messages_ > kLateMessages) {
+      self->excess_ = "TLS: more than 100 handshake messages after the handshake";
+    }
+  }
+  static int on_new_session(SSL* ssl, SSL_SESSION* session) {
+    owner(ssl)->remember(session);
+    return 0;  // keeps no reference
+  }
+};
+
+void TlsSession::install_hooks(SSL_CTX* ctx) {
+  SSL_CTX_set_cert_verify_callback(ctx, &Hooks::verify, nullptr);
+  SSL_CTX_set_msg_callback(ctx, &Hooks::on_message);
+  SSL_CTX_sess_set_new_cb(ctx, &Hooks::on_new_session);
+}
+
+// ---- starting
+
 Result<std::unique_ptr<TlsSession>> TlsSession::make(TlsContext& context, const TlsStart& start) {
   std::unique_ptr<TlsSession> session(new TlsSession);
   session->context_ = &context;
-  session->ssl_ = SSL_new(context.impl_->ctx);
+  session->ssl_ = SSL_new(context.impl_->ctx.get());
   BIO* bio = session->ssl_ ? BIO_new(Bio::method()) : nullptr;
   if (!bio) return Error{Errc::kInternal, "TLS: out of memory"};
   BIO_set_data(bio, session.get());
@@ -77,29 +116,39 @@ Result<std::unique_ptr<TlsSession>> TlsSession::make(TlsContext& context, const 
     return session;
   }
   SSL_set_connect_state(session->ssl_);
-  session->wants_verified_ = context.impl_->verify;
-  const std::string& name = start.server_name;
-  const bool is_ip = Endpoint::from_ip(name, 0).has_value();
-  if (!name.empty() && !is_ip) SSL_set_tlsext_host_name(session->ssl_, name.c_str());
-  if (context.impl_->verify) {
-    if (name.empty()) return Error{Errc::kInternal, "TLS: no name to verify"};
-    const int set = is_ip
-                        ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session->ssl_), name.c_str())
-                        : SSL_set1_host(session->ssl_, name.c_str());
-    if (set != 1) return Error{Errc::kData, "TLS: unusable server name " + name};
-  }
-  session->session_key_ = start.session_key.empty() ? name : start.session_key;
-  // A session vouches for the name it was verified for, and for no other.
-  if (context.impl_->verify) session->session_key_ += '\n' + name;
-  if (SSL_SESSION* known = context.impl_->recall(session->session_key_)) {
-    session->offered_session_ = SSL_set_session(session->ssl_, known) == 1;
-    SSL_SESSION_free(known);
-  }
+  if (Status prepared = session->prepare_client(start); !prepared) return prepared.error();
   return session;
+}
+
+Status TlsSession::prepare_client(const TlsStart& start) {
+  const TlsDemand& demand = start.demand;
+  const std::string& name = start.server_name;
+  kind_ = demand.kind;
+  enforced_ = demand.kind != TlsDemand::Kind::kNone && demand.enforce;
+  if (!name.empty() && !Endpoint::from_ip(name, 0)) SSL_set_tlsext_host_name(ssl_, name.c_str());
+  X509_STORE* cas = kind_ == TlsDemand::Kind::kPkix ? context_->impl_->trusted() : nullptr;
+  if (Status applied = apply(demand, name, ssl_, cas); !applied) return applied;
+  session_key_ = start.session_key.empty() ? name : start.session_key;
+  if (session_key_.empty()) return {};
+  // A session vouches for what it was verified for, and for nothing else.
+  session_key_ += '\n' + name + '\n' + digest(demand);
+  offer_session();
+  return {};
+}
+
+void TlsSession::offer_session() {
+  offered_ = context_->impl_->sessions.recall(session_key_, monotonic_now());
+  if (!offered_) return;
+  const auto* at = reinterpret_cast<const unsigned char*>(offered_->der.data());
+  const SslSessionPtr known(d2i_SSL_SESSION(nullptr, &at, static_cast<long>(offered_->der.size())));
+  std::string().swap(offered_->der);
+  const bool good_enough = !enforced_ || offered_->trust != TlsTrust::kNone;
+  if (!known || !good_enough || SSL_set_session(ssl_, known.get()) != 1) forget_offered();
 }
 
 TlsSession::~TlsSession() {
   if (!ssl_) return;
+  if (!ready_) forget_offered();  // there are servers that hang up on a ticket they don't like
   // OpenSSL drops the session of a connection that ends without close_notify; mail peers rarely send one.
   SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(ssl_);
@@ -107,25 +156,74 @@ TlsSession::~TlsSession() {
 
 void TlsSession::feed(std::span<const char> ciphertext) { input_ = ciphertext; }
 
-TlsSession::State TlsSession::fail(int ssl_result) {
-  const int why = SSL_get_error(ssl_, ssl_result);
-  if (why == SSL_ERROR_WANT_READ && !too_much_) return State::kMore;
-  if (why == SSL_ERROR_ZERO_RETURN) return State::kPeerClosed;
-  broken_ = true;
-  if (too_much_) {
-    error_ = "TLS handshake: more than 256 KiB from the peer";
-  } else if (!ready_) {
-    const long verify = SSL_get_verify_result(ssl_);
-    error_ = wants_verified_ && verify != X509_V_OK
-                 ? std::string("TLS handshake: certificate refused: ") +
-                       X509_verify_cert_error_string(verify)
-                 : "TLS handshake: " + openssl_reason("failed");
-    if (offered_session_) context_->impl_->forget(session_key_);
-  } else {
-    error_ = "TLS: " + openssl_reason("failed");
+// ---- sessions
+
+// TLS 1.2: at the end of the handshake; TLS 1.3: when a ticket comes.
+void TlsSession::remember(SSL_SESSION* session) {
+  if (session_key_.empty() || excess_) return;
+  if (SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION &&
+      SSL_SESSION_get_ticket_lifetime_hint(session) == 0) {
+    return;  // "discard at once" (RFC 8446 section 4.6.1)
   }
+  const int size = i2d_SSL_SESSION(session, nullptr);
+  if (size <= 0 || static_cast<size_t>(size) > kBiggestSession) return;
+  judge();
+  RememberedSession made;
+  made.der.resize(static_cast<size_t>(size));
+  auto* out = reinterpret_cast<unsigned char*>(made.der.data());
+  i2d_SSL_SESSION(session, &out);
+  made.trust = trust_;
+  made.matched_name = matched_name_;
+  made.since = offered_ ? offered_->since : monotonic_now();
+  context_->impl_->sessions.remember(session_key_, std::move(made));
+}
+
+void TlsSession::forget_offered() {
+  if (!offered_) return;
+  context_->impl_->sessions.forget(session_key_, offered_->number);
+  offered_.reset();
+}
+
+// Who the peer is, once the handshake has told. A session that the server did not take is worth
+// nothing: used up, expired, or another server's.
+void TlsSession::judge() {
+  if (std::exchange(judged_, true)) return;
+  if (SSL_session_reused(ssl_) != 1) {
+    forget_offered();
+    trust_ = find_trust(kind_, ssl_);
+    const char* matched = SSL_get0_peername(ssl_);
+    if (trust_ != TlsTrust::kNone && matched) matched_name_ = matched;
+  } else if (offered_) {
+    trust_ = offered_->trust;
+    matched_name_ = offered_->matched_name;
+  }
+}
+
+// ---- running
+
+TlsSession::State TlsSession::fail_with(std::string error, TlsFailure failure) {
+  broken_ = true;
+  error_ = std::move(error);
+  failure_ = failure;
   ERR_clear_error();
   return State::kFailed;
+}
+
+TlsSession::State TlsSession::fail(int ssl_result) {
+  if (excess_) {
+    return fail_with(excess_, ready_ ? TlsFailure::kNone : TlsFailure::kValidationFailure);
+  }
+  const int why = SSL_get_error(ssl_, ssl_result);
+  if (why == SSL_ERROR_WANT_READ) return State::kMore;
+  if (why == SSL_ERROR_ZERO_RETURN) return State::kPeerClosed;
+  if (ready_) return fail_with("TLS: " + openssl_reason("failed"), TlsFailure::kNone);
+  const long verify = SSL_get_verify_result(ssl_);
+  if (enforced_ && verify != X509_V_OK) {
+    return fail_with(std::string("TLS handshake: certificate refused: ") +
+                         X509_verify_cert_error_string(verify),
+                     failure_of(verify));
+  }
+  return fail_with("TLS handshake: " + openssl_reason("failed"), TlsFailure::kValidationFailure);
 }
 
 TlsSession::State TlsSession::handshake() {
@@ -135,9 +233,11 @@ TlsSession::State TlsSession::handshake() {
   if (result != 1) {
     const State state = fail(result);
     if (state != State::kPeerClosed) return state;
-    broken_ = true;
-    error_ = "TLS handshake: refused by the peer";
-    return State::kFailed;
+    return fail_with("TLS handshake: refused by the peer", TlsFailure::kValidationFailure);
+  }
+  judge();
+  if (enforced_ && trust_ == TlsTrust::kNone) {
+    return fail_with("TLS handshake: peer not verified", TlsFailure::kValidationFailure);
   }
   ready_ = true;
   return State::kReady;
@@ -147,7 +247,7 @@ TlsSession::State TlsSession::read(std::span<char> out, size_t& size) {
   size = 0;
   if (broken_) return State::kFailed;
   ERR_clear_error();
-  const int result = SSL_read_ex(ssl_, out.data(), out.size(), &size);
+  const int result = excess_ ? 0 : SSL_read_ex(ssl_, out.data(), out.size(), &size);
   return result == 1 ? State::kReady : fail(result);
 }
 
@@ -158,9 +258,7 @@ size_t TlsSession::encrypt(std::string_view plaintext) {
   ERR_clear_error();
   size_t taken = 0;
   if (SSL_write_ex(ssl_, plaintext.data(), plaintext.size(), &taken) == 1) return taken;
-  broken_ = true;
-  error_ = "TLS: " + openssl_reason("cannot encrypt");
-  ERR_clear_error();
+  fail_with("TLS: " + openssl_reason("cannot encrypt"), TlsFailure::kNone);
   return 0;
 }
 
@@ -175,10 +273,13 @@ TlsInfo TlsSession::info() const {
   info.version = SSL_get_version(ssl_);
   info.cipher = SSL_get_cipher_name(ssl_);
   info.resumed = SSL_session_reused(ssl_) == 1;
-  if (wants_verified_) {
+  info.verified = trust_ != TlsTrust::kNone;
+  info.how = trust_;
+  info.matched_name = matched_name_;
+  if (kind_ != TlsDemand::Kind::kNone && !info.verified) {
     const long verify = SSL_get_verify_result(ssl_);
-    info.verified = verify == X509_V_OK;
-    if (!info.verified) info.verify_error = X509_verify_cert_error_string(verify);
+    info.verify_error = X509_verify_cert_error_string(verify);
+    info.failure = failure_of(verify);
   }
   return info;
 }

@@ -4,7 +4,8 @@
 //           into the buffer to be sent: one copy less each way than memory BIOs.
 // Ownership The stream owns it. The span given to feed() must stay valid until the next feed() or keep_unread().
 // Thread    One owner.
-// Errors    State::kFailed, with error() for a person. Not for: sockets, timeouts.
+// Errors    State::kFailed, with error() for a person and, of a handshake, failure() for reports.
+//           Not for: sockets, timeouts.
 #pragma once
 
 #include <memory>
@@ -14,9 +15,12 @@
 #include <string_view>
 
 #include "base/net/stream.h"
+#include "base/net/tls_session_store.h"
 #include "base/result.h"
 
 struct ssl_st;
+struct ssl_ctx_st;
+struct ssl_session_st;
 
 namespace volley::net {
 
@@ -42,25 +46,40 @@ class TlsSession {
   std::string& wire() { return wire_; }  // ciphertext to be sent
   TlsInfo info() const;
   const std::string& error() const { return error_; }
+  TlsFailure failure() const { return failure_; }
 
  private:
-  friend class TlsContext;  // keeps sessions under session_key_
+  friend class TlsContext;  // installs the hooks
   struct Bio;
+  struct Hooks;
   TlsSession() = default;
+  static void install_hooks(ssl_ctx_st* ctx);
+  Status prepare_client(const TlsStart& start);
+  void offer_session();
+  void remember(ssl_session_st* session);
+  void judge();
   State fail(int ssl_result);
+  State fail_with(std::string error, TlsFailure failure);
+  void forget_offered();
 
   ssl_st* ssl_ = nullptr;
   TlsContext* context_ = nullptr;
   std::string session_key_;
+  std::optional<RememberedSession> offered_;
+  TlsTrust trust_ = TlsTrust::kNone;
+  std::string matched_name_;
   std::string wire_;
   std::span<const char> input_;
   std::string error_;
+  TlsFailure failure_ = TlsFailure::kNone;
+  const char* excess_ = nullptr;  // what the peer has sent too much of
   size_t handshake_bytes_ = 0;
+  size_t late_messages_ = 0;  // of the handshake protocol, after the handshake
+  TlsDemand::Kind kind_ = TlsDemand::Kind::kNone;
+  bool enforced_ = false;
   bool ready_ = false;
-  bool too_much_ = false;
+  bool judged_ = false;
   bool broken_ = false;
-  bool offered_session_ = false;
-  bool wants_verified_ = false;
 };
 
 }  // namespace volley::net

@@ -33,6 +33,7 @@ class UvStream final : public Stream, private FlushEntry {
   void resume_reading() override;
   Status start_tls(TlsContext& context, const TlsStart& start) override;
   bool is_tls() const override { return tls_ != nullptr; }
+  TlsFailure tls_failure() const override { return tls_ ? tls_->failure() : TlsFailure::kNone; }
   void end() override;
   void close() override;
   bool is_open() const override { return !closed_; }

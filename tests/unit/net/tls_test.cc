@@ -19,7 +19,7 @@ class TlsTest : public NetTest {
   }
   void start_both(const std::string& name = "mail.example.com") {
     ASSERT_TRUE(server->start_tls(*server_context, {.role = TlsRole::kServer}));
-    ASSERT_TRUE(client->start_tls(*client_context, {.server_name = name}));
+    ASSERT_TRUE(client->start_tls(*client_context, {.server_name = name, .demand = demand}));
   }
   void handshake() {
     make_pair();
@@ -33,14 +33,16 @@ class TlsTest : public NetTest {
     ASSERT_GE(fd, 0);
     ::close(fd);
     ASSERT_TRUE(write_file_atomically(path, identity_.certificate_pem));
-    auto made = TlsContext::client({.verify = true, .ca_file = path});
+    auto made = TlsContext::client({.ca_file = path, .system_cas = false});
     ::unlink(path.c_str());
     ASSERT_TRUE(made) << made.error().message;
     client.reset();
     verifying = std::move(made).value();
     std::swap(client_context, verifying);
+    demand.kind = TlsDemand::Kind::kPkix;
   }
   TlsIdentity identity_;
+  TlsDemand demand;
   std::unique_ptr<TlsContext> server_context, client_context, verifying;
   // Streams must go before their contexts; members of this class go first.
   ~TlsTest() override { client.reset(), server.reset(), idle_turns(loop); }
@@ -113,11 +115,16 @@ TEST_F(TlsTest, VerifiedWhenTrusted) {
   handshake();
   EXPECT_TRUE(client_side.tls->verified);
   EXPECT_EQ(client_side.tls->verify_error, "");
+  EXPECT_EQ(client_side.tls->how, TlsTrust::kPkix);
+  EXPECT_EQ(client_side.tls->matched_name, "mail.example.com");
+  EXPECT_EQ(client->tls_failure(), TlsFailure::kNone);
 }
 
 TEST_F(TlsTest, WrongNameIsRefused) {
   use_verifying_client();
   make_pair();
+  TlsFailure failure = TlsFailure::kNone;
+  client_side.when_closed = [&] { failure = client->tls_failure(); };
   start_both("other.example.com");
   ASSERT_TRUE(run_until(loop, [&] { return client_side.closed == 1 && server_side.closed == 1; }));
   EXPECT_EQ(client_side.error->code, Errc::kProtocol);
@@ -125,6 +132,7 @@ TEST_F(TlsTest, WrongNameIsRefused) {
       << client_side.error->message;
   EXPECT_EQ(server_side.error->code, Errc::kProtocol) << "the alert reached the server";
   EXPECT_FALSE(client_side.tls);
+  EXPECT_EQ(failure, TlsFailure::kCertificateHostMismatch) << "told in on_closed()";
 }
 
 TEST_F(TlsTest, UntrustedIsRefusedWhenVerifying) {
@@ -229,7 +237,7 @@ TEST_F(TlsTest, PeerGoneDuringTheHandshake) {
 }
 
 TEST_F(TlsTest, ContextErrors) {
-  const auto no_ca = TlsContext::client({.verify = true, .ca_file = "/nonexistent/ca.pem"});
+  const auto no_ca = TlsContext::client({.ca_file = "/nonexistent/ca.pem"});
   ASSERT_FALSE(no_ca);
   EXPECT_EQ(no_ca.error().code, Errc::kNoInput);
   const auto junk = TlsContext::server({"not a certificate", "not a key"});
