@@ -29,7 +29,7 @@ BOXES = {
     "engine/message": ({"base"}, "from recipient to bytes: pure"),
     "engine/http": ({"base"}, "the frame only; what the routes do belongs to who registers them"),
     "engine/delivery": (
-        {"engine/smtp", "engine/message", "queue", "dns", "metrics", "base", "base/net"},
+        {"engine/smtp", "engine/message", "engine/http", "queue", "dns", "metrics", "base", "base/net"},
         "never intake: they meet in the queue",
     ),
     "engine/intake": (
