@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kHandshakeCap = size_t{256} << 10;
 constexpr size_t kLateMessages = 100;
+constexpr int kBiggestGroup = 4096;        // bits; 10000 would stop the loop for a second
 constexpr size_t kBiggestSession = 8192;  // serialised; tickets alone may have 64 KiB
 
 std::string openssl_reason(const char* fallback) {
@@ -80,6 +81,21 @@ struct TlsSession::Hooks {
         X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
     return owner(ssl)->kind_ == TlsDemand::Kind::kNone ? 1 : X509_verify_cert(chain);
   }
+  using Security = int (*)(const SSL*, const SSL_CTX*, int, int, int, void*, void*);
+  static Security openssl_security(SSL_CTX* fresh) {
+    static const Security kOpenssl = SSL_CTX_get_security_callback(fresh);
+    return kOpenssl;
+  }
+  // OpenSSL knows what is too small only.
+  static int security(const SSL* ssl, const SSL_CTX* ctx, int operation, int bits, int nid,
+                      void* other, void* ex) {
+    if (ssl && operation == SSL_SECOP_TMP_DH && other &&
+        EVP_PKEY_get_bits(static_cast<const EVP_PKEY*>(other)) > kBiggestGroup) {
+      owner(ssl)->excess_ = "TLS handshake: Diffie-Hellman group of more than 4096 bits";
+      return 0;
+    }
+    return openssl_security(nullptr)(ssl, ctx, operation, bits, nid, other, ex);
+  }
   static void on_message(int is_ours, int, int type, const void*, size_t, SSL* ssl, void*) {
     TlsSession* self = owner(ssl);
     if (is_ours || type != SSL3_RT_HANDSHAKE || !self->ready_) return;
@@ -94,6 +110,8 @@ struct TlsSession::Hooks {
 };
 
 void TlsSession::install_hooks(SSL_CTX* ctx) {
+  Hooks::openssl_security(ctx);
+  SSL_CTX_set_security_callback(ctx, &Hooks::security);
   SSL_CTX_set_cert_verify_callback(ctx, &Hooks::verify, nullptr);
   SSL_CTX_set_msg_callback(ctx, &Hooks::on_message);
   SSL_CTX_sess_set_new_cb(ctx, &Hooks::on_new_session);
