@@ -1,6 +1,7 @@
 #include "base/net/tls_session_store.h"
 
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 namespace volley::net {
 namespace {
@@ -48,6 +49,22 @@ TEST(TlsSessionStore, OldOnesGo) {
   EXPECT_TRUE(store.recall("a", kStart + seconds(59)));
   EXPECT_FALSE(store.recall("a", kStart + seconds(60)));
   EXPECT_EQ(store.size(), 0u);
+}
+
+TEST(TlsSessionStore, WhatWasReadBackIsKeptInPlaceOfTheBytes) {
+  TlsSessionStore store(2, seconds(60));
+  store.remember("a", made("one"));
+  const auto first = store.recall("a", kStart);
+  const std::shared_ptr<ssl_session_st> open(SSL_SESSION_new(), SSL_SESSION_free);
+  store.keep_open("a", first->number + 1, open);
+  EXPECT_EQ(store.recall("a", kStart)->der, "one");
+  store.keep_open("a", first->number, open);
+  const auto second = store.recall("a", kStart);
+  EXPECT_EQ(second->open, open);
+  EXPECT_EQ(second->der, "");
+  EXPECT_EQ(second->trust, TlsTrust::kPkix);
+  store.keep_open("b", first->number, open);
+  EXPECT_EQ(store.size(), 1u);
 }
 
 TEST(TlsSessionStore, ForgetsOnlyTheOneThatFailed) {
