@@ -78,7 +78,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& o
   }
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_verify_depth(ctx, kLongestChain);
-  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   TlsSession::install_hooks(ctx);
   return std::unique_ptr<TlsContext>(new TlsContext(std::move(impl)));
 }

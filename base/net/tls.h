@@ -30,9 +30,9 @@ namespace volley::net {
 class TlsSession;
 
 struct TlsClientOptions {
-  std::string ca_file{};   // PEM: CAs to trust besides the system's
-  bool system_cas = true;  // false: trust `ca_file` only
-  size_t max_sessions = 10000;  // some 2 KB each
+  std::string ca_file{};        // PEM: CAs to trust besides the system's
+  bool system_cas = true;       // false: trust `ca_file` only
+  size_t max_sessions = 10000;  // some 2 KB each, 5 KB once resumed
   Duration max_session_age = std::chrono::hours(24);
 };
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kHandshakeCap = size_t{256} << 10;
 constexpr size_t kLateMessages = 100;
+constexpr int kBiggestGroup = 4096;        // bits; 10000 would stop the loop for a second
 constexpr size_t kBiggestSession = 8192;  // serialised; tickets alone may have 64 KiB
 
 std::string openssl_reason(const char* fallback) {
@@ -80,23 +81,39 @@ struct TlsSession::Hooks {
         X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
     return owner(ssl)->kind_ == TlsDemand::Kind::kNone ? 1 : X509_verify_cert(chain);
   }
-  static void on_message(int is_ours, int, int type, const void*, size_t, SSL* ssl, void*) {
+  using Security = int (*)(const SSL*, const SSL_CTX*, int, int, int, void*, void*);
+  static Security openssl_security(SSL_CTX* fresh) {
+    static const Security kOpenssl = SSL_CTX_get_security_callback(fresh);
+    return kOpenssl;
+  }
+  // OpenSSL knows what is too small only.
+  static int security(const SSL* ssl, const SSL_CTX* ctx, int operation, int bits, int nid,
+                      void* other, void* ex) {
+    if (ssl && operation == SSL_SECOP_TMP_DH && other &&
+        EVP_PKEY_get_bits(static_cast<const EVP_PKEY*>(other)) > kBiggestGroup) {
+      owner(ssl)->excess_ = "TLS handshake: Diffie-Hellman group of more than 4096 bits";
+      return 0;
+    }
+    return openssl_security(nullptr)(ssl, ctx, operation, bits, nid, other, ex);
+  }
+  static void on_message(int is_ours, int, int type, const void* message, size_t size, SSL* ssl,
+                         void*) {
     TlsSession* self = owner(ssl);
-    if (is_ours || type != SSL3_RT_HANDSHAKE || !self->ready_) return;
+    if (is_ours || type != SSL3_RT_HANDSHAKE || !self->ready_ || size == 0) return;
+    if (*static_cast<const unsigned char*>(message) == SSL3_MT_NEWSESSION_TICKET) {
+      self->has_ticket_ = true;
+    }
     if (++self->late_messages_ > kLateMessages) {
       self->excess_ = "TLS: more than 100 handshake messages after the handshake";
     }
   }
-  static int on_new_session(SSL* ssl, SSL_SESSION* session) {
-    owner(ssl)->remember(session);
-    return 0;  // keeps no reference
-  }
 };
 
 void TlsSession::install_hooks(SSL_CTX* ctx) {
+  Hooks::openssl_security(ctx);
+  SSL_CTX_set_security_callback(ctx, &Hooks::security);
   SSL_CTX_set_cert_verify_callback(ctx, &Hooks::verify, nullptr);
   SSL_CTX_set_msg_callback(ctx, &Hooks::on_message);
-  SSL_CTX_sess_set_new_cb(ctx, &Hooks::on_new_session);
 }
 
 // ---- starting
@@ -137,13 +154,22 @@ Status TlsSession::prepare_client(const TlsStart& start) {
 }
 
 void TlsSession::offer_session() {
-  offered_ = context_->impl_->sessions.recall(session_key_, monotonic_now());
+  TlsSessionStore& store = context_->impl_->sessions;
+  offered_ = store.recall(session_key_, monotonic_now());
   if (!offered_) return;
-  const auto* at = reinterpret_cast<const unsigned char*>(offered_->der.data());
-  const SslSessionPtr known(d2i_SSL_SESSION(nullptr, &at, static_cast<long>(offered_->der.size())));
-  std::string().swap(offered_->der);
+  std::shared_ptr<SSL_SESSION>& open = offered_->open;
+  if (!open) {
+    const auto* at = reinterpret_cast<const unsigned char*>(offered_->der.data());
+    const auto size = static_cast<long>(offered_->der.size());
+    open.reset(d2i_SSL_SESSION(nullptr, &at, size), SSL_SESSION_free);
+    store.keep_open(session_key_, offered_->number, open);
+    std::string().swap(offered_->der);
+  }
   const bool good_enough = !enforced_ || offered_->trust != TlsTrust::kNone;
-  if (!known || !good_enough || SSL_set_session(ssl_, known.get()) != 1) forget_offered();
+  if (!good_enough || !open || SSL_SESSION_is_resumable(open.get()) != 1 ||
+      SSL_set_session(ssl_, open.get()) != 1) {
+    forget_offered();
+  }
 }
 
 TlsSession::~TlsSession() {
@@ -158,23 +184,32 @@ void TlsSession::feed(std::span<const char> ciphertext) { input_ = ciphertext; }
 
 // ---- sessions
 
-// TLS 1.2: at the end of the handshake; TLS 1.3: when a ticket comes.
-void TlsSession::remember(SSL_SESSION* session) {
-  if (session_key_.empty() || excess_) return;
+// TLS 1.2: at the end of the handshake; TLS 1.3: when a ticket has come. OpenSSL's own cache is off:
+// it would call a TLS 1.3 session used up when it has been offered once.
+void TlsSession::remember_session() {
+  has_ticket_ = false;
+  SSL_SESSION* session = SSL_get0_session(ssl_);
+  if (session_key_.empty() || !session || SSL_SESSION_is_resumable(session) != 1) return;
+  if (offered_ && session == offered_->open.get()) return;
   if (SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION &&
       SSL_SESSION_get_ticket_lifetime_hint(session) == 0) {
     return;  // "discard at once" (RFC 8446 section 4.6.1)
   }
   const int size = i2d_SSL_SESSION(session, nullptr);
   if (size <= 0 || static_cast<size_t>(size) > kBiggestSession) return;
-  judge();
   RememberedSession made;
-  made.der.resize(static_cast<size_t>(size));
-  auto* out = reinterpret_cast<unsigned char*>(made.der.data());
-  i2d_SSL_SESSION(session, &out);
   made.trust = trust_;
   made.matched_name = matched_name_;
-  made.since = offered_ ? offered_->since : monotonic_now();
+  if (offered_) {
+    // Resumed: it has no chain to get rid of, and the next connection is likely.
+    made.since = offered_->since;
+    made.open.reset(SSL_get1_session(ssl_), SSL_SESSION_free);
+  } else {
+    made.since = monotonic_now();
+    made.der.resize(static_cast<size_t>(size));
+    auto* out = reinterpret_cast<unsigned char*>(made.der.data());
+    i2d_SSL_SESSION(session, &out);
+  }
   context_->impl_->sessions.remember(session_key_, std::move(made));
 }
 
@@ -187,7 +222,6 @@ void TlsSession::forget_offered() {
 // Who the peer is, once the handshake has told. A session that the server did not take is worth
 // nothing: used up, expired, or another server's.
 void TlsSession::judge() {
-  if (std::exchange(judged_, true)) return;
   if (SSL_session_reused(ssl_) != 1) {
     forget_offered();
     trust_ = find_trust(kind_, ssl_);
@@ -240,6 +274,7 @@ TlsSession::State TlsSession::handshake() {
     return fail_with("TLS handshake: peer not verified", TlsFailure::kValidationFailure);
   }
   ready_ = true;
+  if (SSL_version(ssl_) < TLS1_3_VERSION) remember_session();
   return State::kReady;
 }
 
@@ -248,6 +283,7 @@ TlsSession::State TlsSession::read(std::span<char> out, size_t& size) {
   if (broken_) return State::kFailed;
   ERR_clear_error();
   const int result = excess_ ? 0 : SSL_read_ex(ssl_, out.data(), out.size(), &size);
+  if (has_ticket_ && !excess_) remember_session();
   return result == 1 ? State::kReady : fail(result);
 }
 

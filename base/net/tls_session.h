@@ -20,7 +20,6 @@
 
 struct ssl_st;
 struct ssl_ctx_st;
-struct ssl_session_st;
 
 namespace volley::net {
 
@@ -56,7 +55,7 @@ class TlsSession {
   static void install_hooks(ssl_ctx_st* ctx);
   Status prepare_client(const TlsStart& start);
   void offer_session();
-  void remember(ssl_session_st* session);
+  void remember_session();
   void judge();
   State fail(int ssl_result);
   State fail_with(std::string error, TlsFailure failure);
@@ -78,7 +77,7 @@ class TlsSession {
   TlsDemand::Kind kind_ = TlsDemand::Kind::kNone;
   bool enforced_ = false;
   bool ready_ = false;
-  bool judged_ = false;
+  bool has_ticket_ = false;  // a new one, not yet remembered
   bool broken_ = false;
 };
 

@@ -30,6 +30,15 @@ void TlsSessionStore::remember(std::string_view key, RememberedSession session) 
   if (entries_.size() > max_sessions_) erase(entries_.begin());
 }
 
+void TlsSessionStore::keep_open(std::string_view key, uint64_t number,
+                                std::shared_ptr<ssl_session_st> open) {
+  const std::lock_guard lock(mutex_);
+  const auto found = index_.find(key);
+  if (found == index_.end() || found->second->session.number != number) return;
+  found->second->session.open = std::move(open);
+  std::string().swap(found->second->session.der);
+}
+
 void TlsSessionStore::forget(std::string_view key, uint64_t number) {
   const std::lock_guard lock(mutex_);
   const auto found = index_.find(key);

@@ -2,14 +2,16 @@
 //
 // Purpose   A client's memory of its peers. What a session vouches for stays with it: the key says
 //           what was demanded, the entry what was found.
-//           Sessions are kept as OpenSSL's serialised form: without the peer's chain, a tenth of
-//           the live object, and every connection gets one of its own.
+//           Most sessions never see a second connection: they are kept serialised, which leaves the
+//           peer's chain out and takes a tenth of the room. Reading one back costs as much as the
+//           rest of a resumed handshake, so once used they are kept as OpenSSL has them.
 // Ownership Values. At most `max_sessions`, least recently renewed out first.
 // Thread    Any; guarded by a mutex. Not for: knowing whether a peer takes a session back.
 #pragma once
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,10 +21,13 @@
 #include "base/net/tls_demand.h"
 #include "base/time.h"
 
+struct ssl_session_st;
+
 namespace volley::net {
 
 struct RememberedSession {
-  std::string der;
+  std::string der;                       // serialised; or
+  std::shared_ptr<ssl_session_st> open;  // as it is, shared by the connections that offer it
   TlsTrust trust = TlsTrust::kNone;
   std::string matched_name;
   TimePoint since{};    // of the full handshake it descends from
@@ -37,7 +42,9 @@ class TlsSessionStore {
 
   std::optional<RememberedSession> recall(std::string_view key, TimePoint now);
   void remember(std::string_view key, RememberedSession session);  // in place of the key's last
-  void forget(std::string_view key, uint64_t number);              // unless it was renewed
+  // The session read back, for those who come next.
+  void keep_open(std::string_view key, uint64_t number, std::shared_ptr<ssl_session_st> open);
+  void forget(std::string_view key, uint64_t number);  // unless it was renewed
   size_t size() const;
 
  private:

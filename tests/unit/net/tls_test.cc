@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "tests/unit/net/net_fixture.h"
+#include "tests/unit/net/tls_pair.h"
 
 namespace volley::net {
 namespace {
@@ -214,6 +215,34 @@ TEST_F(TlsTest, PauseInsideOnDataHoldsTheRest) {
   EXPECT_EQ(client_side.calls, calls) << "never from inside resume_reading()";
   ASSERT_TRUE(run_until(loop, [&] { return client_side.received.size() == 65536u; }));
   EXPECT_EQ(client_side.received.back(), 'd');
+}
+
+// What is written in small pieces leaves in records as big as TLS has them.
+TEST_F(TlsTest, RecordsAreFilled) {
+  make_pair();
+  auto by_hand = TlsSession::make(*server_context, {.role = TlsRole::kServer});
+  ASSERT_TRUE(by_hand);
+  TlsEnd peer{std::move(by_hand).value()};
+  server_side.when_data = [&](std::span<const char> bytes) {
+    peer.feed({bytes.data(), bytes.size()});
+    server->write(peer.take());
+  };
+  ASSERT_TRUE(client->start_tls(*client_context, {.server_name = "mail.example.com"}));
+  ASSERT_TRUE(run_until(loop, [&] { return peer.ready && client_side.tls; }));
+  constexpr size_t kPieces = 200, kPiece = 5000, kRecord = 16384, kOverhead = 17;
+  for (size_t i = 0; i < kPieces; ++i) client->write(std::string(kPiece, 'm'));
+  ASSERT_TRUE(run_until(loop, [&] { return peer.received.size() == kPieces * kPiece; }));
+
+  size_t full = 0, partial = 0;
+  const std::string& wire = server_side.received;
+  for (size_t at = 0; at + 5 <= wire.size();) {
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(wire[at + i]); };
+    const size_t length = byte(3) * 256u + byte(4);
+    if (byte(0) == 23) ++(length == kRecord + kOverhead ? full : partial);
+    at += 5 + length;
+  }
+  EXPECT_EQ(full, kPieces * kPiece / kRecord);
+  EXPECT_EQ(partial, 2u) << "the last one, and Finished";
 }
 
 TEST_F(TlsTest, EndSaysGoodbye) {
