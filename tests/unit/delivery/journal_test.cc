@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/delivery/journal_format.h"
 #include "engine/delivery/replay_book.h"
