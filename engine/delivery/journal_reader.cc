@@ -12,7 +12,7 @@ namespace {
 // All segments together: an outcome's marks may be in another file than the outcome, even in another loop's. One that
 // was carried over may be there twice, or in a file behind younger ones: it is one outcome, and in its old place.
 struct Collected {
-  std::vector<uint64_t> runs;                             // as their first segments come
+  std::vector<uint64_t> runs;                              // as their first segments come
   std::map<std::pair<size_t, uint64_t>, Record> outcomes;  // by place of its run, and sequence
   std::set<std::pair<uint32_t, uint64_t>> settled;
   std::map<uint64_t, uint64_t> logged;  // run -> events up to here

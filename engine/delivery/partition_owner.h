@@ -142,7 +142,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     uint32_t sequence = 0;
     unsigned site_loop = 0;
     TimePoint parked_at{};
-    bool outstanding = false, closing = false, dead = false;
+    bool outstanding = false, closing = false, dead = false, fenced = false;
     Portion pending;
     std::vector<uint64_t> numbers;  // settled or on the way
   };

@@ -154,8 +154,7 @@ void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResul
     if (p.epoch == held->epoch && (p.state == State::kOwned || p.state == State::kRecovering))
       lose(p, why);
     held->dead = true;
-    // Who took it over has it from the queue; the journal need not keep it.
-    if (fenced) delivery_.lease_closed(held->partition, held->lease, held->site_loop);
+    held->fenced = fenced;
     // The work may still be out; nothing is known about it here until it is back.
     if (held->closing || held->work) let_go(*held);
     return run();
@@ -174,6 +173,9 @@ void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResul
 
 // Forgets a chunk. One that was closed has left its domain already.
 void PartitionOwner::let_go(Held& held) {
+  // Who took it over has it from the queue; the journal need not keep it. Not before its work is back: more of its
+  // outcomes may come until then.
+  if (held.fenced) delivery_.lease_closed(held.partition, held.lease, held.site_loop);
   settled_some(held, held.remaining);
   if (!held.closing) {
     const auto domain = domains_.find(held.domain);

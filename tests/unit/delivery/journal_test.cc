@@ -1,11 +1,7 @@
 #include "engine/delivery/journal.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "engine/delivery/journal_format.h"
 #include "engine/delivery/replay_book.h"
@@ -196,31 +192,18 @@ TEST_F(JournalTest, ANewRunNeverWritesAnOldFile) {
   EXPECT_TRUE(read().unlogged.empty());
 }
 
-// A child, because a limit on file size holds for the whole process.
 TEST_F(JournalTest, AFullDiskIsAnErrorAndNothingIsLostOnceThereIsRoom) {
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    struct rlimit before {};
-    ::getrlimit(RLIMIT_FSIZE, &before);
-    auto journal = Journal::open(directory_, 0, "queue-a");
-    if (!journal.ok()) ::_exit(1);
-    struct rlimit tight = before;
-    tight.rlim_cur = 200;  // in the middle of a record
-    ::setrlimit(RLIMIT_FSIZE, &tight);
-    for (uint64_t n = 1; n <= 5; ++n) (*journal)->append(make_record(n, n), n);
-    const Status full = (*journal)->flush();
-    if (full.ok() || full.error().code != Errc::kIo) ::_exit(2);
-    if ((*journal)->flush().ok()) ::_exit(3);
-    ::setrlimit(RLIMIT_FSIZE, &before);
-    if (!(*journal)->flush().ok()) ::_exit(4);
-    ::_exit(0);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  expect_in_child([&] {
+    auto journal = open();
+    for (uint64_t n = 1; n <= 5; ++n) journal->append(make_record(n, n), n);
+    {
+      const FullDisk full(200);  // in the middle of a record
+      const Status refused = journal->flush();
+      EXPECT_TRUE(!refused.ok() && refused.error().code == Errc::kIo);
+      EXPECT_FALSE(journal->flush().ok());
+    }
+    EXPECT_TRUE(journal->flush().ok());
+  });
   const Replay replay = read();
   EXPECT_EQ(replay.unsettled.size(), 5u);
   EXPECT_EQ(replay.damaged, 0u);

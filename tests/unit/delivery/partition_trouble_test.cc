@@ -1,4 +1,6 @@
 // What goes wrong around a PartitionOwner: crashes, lost queues, lost partitions.
+#include <filesystem>
+
 #include "tests/unit/delivery/owner_bench.h"
 
 namespace volley::delivery {
@@ -132,6 +134,28 @@ TEST_F(OwnerTest, WhatANewOwnerRecoveredIsFencedFromTheOldOne) {
   }));
   EXPECT_EQ(others.size(), 100u);
   EXPECT_EQ(counts_of(*store, "november").delivered, 100u);
+}
+
+TEST_F(OwnerTest, AFencedWorkLeavesNothingInTheJournal) {
+  import_campaign(*store, "november", {"a.example.com"}, 100);
+  auto b = bench();
+  ASSERT_TRUE(b->until([&] { return b->delivery.works.size() == 1; }));
+  auto work = std::move(b->delivery.works[0]);
+  b->delivery.works.clear();
+  redis.run({"HSET", "volley:{p0" + std::to_string(work->partition) + "}:own", "expires", "0"});
+  Inbox others;
+  TemporaryDirectory elsewhere;
+  OwnerBench c(redis.url(), elsewhere.path(), others, "engine-b");
+  ASSERT_TRUE(c.until([&] { return c.delivery.works.size() == 1; }));
+  for (size_t i = 0; i < 10; ++i) b->delivery.attempt(*work, i, Verdict::kDelivered);
+  b->owner->on_progress(work->ticket, compose_portion(*work, b->door->queue_now_ms(), 1));
+  ASSERT_TRUE(b->until([&] { return b->door->pending() == 0; }));
+  b->delivery.attempt_all(*work);  // what was in flight
+  b->give_back(std::move(work));
+  ASSERT_TRUE(b->until([&] { return b->owner->snapshot().works == 0; }));
+  b->delivery.journal->logged(b->delivery.sequence);
+  b.reset();
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
 TEST_F(OwnerTest, ALeaseThatCannotBeRenewedInTimeStopsItsWork) {
