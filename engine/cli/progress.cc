@@ -55,7 +55,7 @@ std::string progress_line(const ProgressState& state, unsigned width) {
   line += fmt::format("sent {}, deferred {}, bounced {}, left {}", format_count(counts.delivered),
                       format_count(counts.waiting_retry), format_count(counts.bounced), format_count(counts.queued));
   if (state.rate > 0) {
-    line += fmt::format(", {}/s", format_count(static_cast<uint64_t>(state.rate)));
+    line += ", " + format_rate(state.rate);
     const uint64_t ready = counts.queued - std::min(counts.queued, counts.waiting_retry);
     if (!state.importing && ready > 0) {
       const auto left = std::chrono::duration<double>(static_cast<double>(ready) / state.rate);

@@ -48,8 +48,7 @@ std::string Summary::text() const {
   if (duplicate > 0) row("duplicate", duplicate);
   row("accepted", counts.accepted);
   const auto delivered = static_cast<double>(counts.delivered - std::min(counts.delivered, delivered_before));
-  row("delivered", counts.delivered,
-      seconds >= 1 ? fmt::format("{}/s", format_count(static_cast<uint64_t>(delivered / seconds))) : "");
+  row("delivered", counts.delivered, seconds >= 1 && delivered > 0 ? format_rate(delivered / seconds) : "");
   row("bounced", counts.bounced);
   if (counts.expired > 0) row("expired", counts.expired);
   if (counts.suppressed > 0) row("suppressed", counts.suppressed);

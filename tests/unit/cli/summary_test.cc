@@ -47,9 +47,9 @@ TEST(Summary, FinishedMeansEverybodyIsFinal) {
 
 TEST(Summary, TheRateIsThisRunsOwn) {
   Summary s = example();
-  EXPECT_NE(s.text().find("  delivered              8   3/s\n"), std::string::npos) << s.text();
+  EXPECT_NE(s.text().find("  delivered              8   3.2/s\n"), std::string::npos) << s.text();
   s.delivered_before = 3;
-  EXPECT_NE(s.text().find("  delivered              8   2/s\n"), std::string::npos) << s.text();
+  EXPECT_NE(s.text().find("  delivered              8   2.0/s\n"), std::string::npos) << s.text();
 }
 
 TEST(Summary, TextNamesTheReason) {
