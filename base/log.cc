@@ -4,11 +4,15 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include <memory>
+#include <string>
 
 #include "base/utf8.h"
 
 namespace volley {
 namespace {
+
+constexpr const char* kPattern = "%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v";
+constexpr const char* kClearLine = "\r\033[K";
 
 // Standard error belongs to the whole process, and so does its logger. Never destroyed: the last words of other
 // statics must find it.
@@ -16,7 +20,7 @@ spdlog::logger& logger() {
   static spdlog::logger* const kLogger = [] {
     auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
     auto* made = new spdlog::logger("volley", sink);
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+    made->set_pattern(kPattern);
     made->set_level(spdlog::level::info);
     made->flush_on(spdlog::level::trace);
     return made;
@@ -53,6 +57,8 @@ bool is_unprintable(char32_t c) {
 }  // namespace
 
 void set_log_level(LogLevel level) { logger().set_level(to_spdlog(level)); }
+
+void log_over_redrawn_line() { logger().set_pattern(std::string(kClearLine) + kPattern); }
 
 bool parse_log_level(std::string_view text, LogLevel& out) {
   if (text == "debug") {

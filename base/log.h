@@ -14,6 +14,8 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError, kOff };
 
 void set_log_level(LogLevel level);
 bool parse_log_level(std::string_view text, LogLevel& out);
+// A line is being redrawn on the terminal that standard error is: log lines take its place instead of following it.
+void log_over_redrawn_line();
 void log_debug(std::string_view message);
 void log_info(std::string_view message);
 void log_warn(std::string_view message);

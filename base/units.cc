@@ -147,4 +147,9 @@ std::string format_count(uint64_t n) {
   return out;
 }
 
+std::string format_rate(double per_second) {
+  if (per_second < 9.95) return fmt::format("{:.1f}/s", per_second);
+  return format_count(static_cast<uint64_t>(std::llround(per_second))) + "/s";
+}
+
 }  // namespace volley

@@ -23,5 +23,6 @@ Result<double> parse_fraction(std::string_view text);
 
 std::string format_duration(Duration d);   // "1h 3m", "4.2s"
 std::string format_count(uint64_t n);      // "1,234,567"
+std::string format_rate(double per_second);  // "1,234/s"; below ten "2.5/s"
 
 }  // namespace volley

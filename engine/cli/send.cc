@@ -3,12 +3,13 @@
 
 #include <cstdio>
 
-#include "base/units.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/last_words.h"
 #include "engine/cli/proof.h"
 #include "engine/cli/send_plan.h"
+#include "engine/cli/send_preview.h"
 #include "engine/cli/send_run.h"
 
 namespace volley::cli {
@@ -18,44 +19,45 @@ struct Options : SendOptions {
   CommonOptions common;
 };
 
+constexpr size_t kShownMessage = 4000;
+
 // What a person should see before 100,000 messages leave.
-bool confirmed(const SendPlan& plan, const SendOptions& options, const Settings& settings) {
+void show_what_leaves(const SendPlan& plan, const SendRun& run, const Settings& settings) {
+  const std::string how = (plan.routed ? "all routed as --route says" : "sent directly to their MX, as " + settings.hostname) +
+                          (plan.sign ? " (signed for " + plan.from_domain + ")" : " (unsigned)");
+  if (run.started_before()) {
+    std::fputs(rest_text(*run.started_before(), run.last_known().counts, how).c_str(), stderr);
+    return;
+  }
+  if (plan.facts.rows > 0) std::fputs(recipients_text(plan.facts, how, plan.rejects_path).c_str(), stderr);
+  if (auto message = render_one(plan, 1, plan.facts.first_email, plan.facts.first_values)) {
+    std::fprintf(stderr, "First message:\n\n%s\n", message_text(*message, kShownMessage).c_str());
+  }
+}
+
+bool confirmed(const SendPlan& plan, const SendRun& run, const SendOptions& options, const Settings& settings) {
   if (options.yes || options.hold || isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) return true;
-  const auto& facts = plan.facts;
-  if (facts.rows > 0) {
-    std::fprintf(stderr, "%s recipients in %s domains, %s %s\n", format_count(facts.rows - facts.invalid).c_str(),
-                 format_count(facts.domains).c_str(),
-                 plan.routed ? "all routed as --route says" : ("sent directly to their MX, as " + settings.hostname).c_str(),
-                 plan.sign ? ("(signed for " + plan.from_domain + ")").c_str() : "(unsigned)");
-  }
-  if (auto message = render_one(plan, 1, facts.first_email, facts.first_values)) {
-    std::fprintf(stderr, "First message:\n\n%.*s\n", static_cast<int>(std::min<size_t>(message->size(), 4000)),
-                 message->c_str());
-  }
+  show_what_leaves(plan, run, settings);
   std::fprintf(stderr, "Send? [y/N] ");
   const int answer = std::getchar();
+  if (answer == EOF) std::fprintf(stderr, "\n");  // Ctrl-C or Ctrl-D: the line is not ended yet
   return answer == 'y' || answer == 'Y';
 }
 
-int print_dry_run(const SendPlan& plan) {
-  std::printf("%s rows read, %s invalid, %s domains; every valid row was rendered; nothing was queued\n",
-              format_count(plan.facts.rows).c_str(), format_count(plan.facts.invalid).c_str(),
-              format_count(plan.facts.domains).c_str());
-  return kExitFinished;
+int print_dry_run(const SendPlan& plan, bool json) {
+  std::printf("%s", json ? (dry_run_json(plan.facts) + '\n').c_str() : dry_run_text(plan.facts).c_str());
+  return std::fflush(stdout) == 0 ? kExitFinished : exit_code(Errc::kIo);
 }
 
-int finish(SendRun& run, const Status& status, bool json) {
+int finish(SendRun& run, Status status, LastWords& words) {
   auto summary = run.summary();
+  if (!summary && status) status = summary.error();
   if (!status) report(status.error());
-  if (!summary) return report(summary.error());
-  if (json) {
-    std::printf("%s\n", summary->json().c_str());
-  } else {
-    std::printf("%s", summary->text().c_str());
-  }
-  if (std::fflush(stdout) != 0) return exit_code(Errc::kIo);
-  if (!status) return exit_code(status.error().code);
-  return summary->finished() ? kExitFinished : kExitTempFail;
+  Summary last = summary ? *summary : run.last_known();
+  if (!summary) last.campaign.reason = summary.error().message;
+  const int code = !status ? exit_code(status.error().code) : last.finished() ? kExitFinished : kExitTempFail;
+  if (Status said = words.say(last, code); !said) return exit_code(said.error().code);
+  return code;
 }
 
 // Nothing was queued; a script still gets its line.
@@ -78,17 +80,21 @@ int send(Options& options, Host& host) {
   if (!settings) return report(settings.error());
   auto plan = make_plan(options, *settings, host, interrupt_flag());
   if (!plan) return refused(options, plan.error());
-  if (options.dry_run) return print_dry_run(*plan);
+  if (options.dry_run) return print_dry_run(*plan, options.json);
   if (!options.proof.empty()) return send_proof(*plan, options, *settings, host);
 
-  SendRun run(*plan, options, *settings, host);
-  if (!confirmed(*plan, options, *settings)) {
-    std::fprintf(stderr, "volley: nothing was sent\n");
-    return kExitTempFail;
-  }
+  LastWords words(options.json);
+  SendRun run(*plan, options, *settings, host, words);
   if (Status status = run.open(); !status) return report(status.error());
+  if (!run.already_finished()) {
+    if (!confirmed(*plan, run, options, *settings)) {
+      std::fprintf(stderr, "volley: nothing was sent\n");
+      return kExitTempFail;
+    }
+    if (Status status = run.begin(); !status) return report(status.error());
+  }
   const Status status = run.run();
-  return finish(run, status, options.common.json);
+  return finish(run, status, words);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "engine/message/campaign_content.h"
 
 namespace volley::cli {
@@ -47,10 +48,13 @@ Status read_list(SendPlan& plan, const SendOptions& options, const std::atomic<b
   if (!renderer) return renderer.error();
   plan.from_domain = (*renderer)->from_domain();
   if (options.stream && !options.dry_run) return {};
+  const std::string key = std::to_string(Random::seed_from_system());  // the queue, which has its own, is not open yet
+  auto suppressed = intake::SuppressionList::load(plan.spec.suppress, key);
+  if (!suppressed) return suppressed.error();
   std::string scratch;
-  auto facts = options.dry_run
-                   ? intake::inspect(plan.list, stop, dry_run_visitor(**renderer, plan.from_domain, scratch), plan.rejects_path)
-                   : intake::inspect(plan.list, stop, nullptr, plan.rejects_path);
+  intake::RowVisitor visit;
+  if (options.dry_run) visit = dry_run_visitor(**renderer, plan.from_domain, scratch);
+  auto facts = intake::inspect(plan.list, stop, visit, plan.rejects_path, &*suppressed, key);
   if (!facts) return facts.error();
   plan.facts = *facts;
   return {};

@@ -1,5 +1,8 @@
 #include "engine/cli/send_run.h"
 
+#include <cstdio>
+#include <thread>
+
 #include "base/log.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
@@ -12,19 +15,22 @@ constexpr Duration kPoll = std::chrono::milliseconds(200);
 constexpr Duration kDrainLimit = std::chrono::seconds(30);
 constexpr Duration kTroublePatience = std::chrono::seconds(3);
 
+bool ended(const queue::Campaign& c) {
+  return c.state == queue::CampaignState::kFinished || c.state == queue::CampaignState::kCancelled;
+}
+
 bool sending_state(const queue::Campaign& c) {
   return c.state == queue::CampaignState::kRunning || c.state == queue::CampaignState::kImporting;
 }
 
 }  // namespace
 
-SendRun::SendRun(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host)
-    : plan_(plan), options_(options), settings_(settings), host_(host), id_(plan.spec.identity()),
-      started_(monotonic_now()) {}
+SendRun::SendRun(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host,
+                 LastWords& words)
+    : plan_(plan), options_(options), settings_(settings), host_(host), words_(words), id_(plan.spec.identity()) {}
 
 SendRun::~SendRun() {
-  stop_import_ = true;
-  if (importer_.joinable()) importer_.join();
+  import_.reset();
   engine_.reset();
   http_.reset();
 }
@@ -35,11 +41,17 @@ Status SendRun::open() {
   place_ = std::move(*place);
   auto found = place_->store().find(id_);
   if (!found) return found.error();
-  if (*found) {
-    campaign_ = **found;
-    if (Status status = check_unchanged(*campaign_); !status) return status;
-  }
-  if (already_finished()) return {};
+  if (!*found) return {};
+  campaign_ = **found;
+  auto counts = place_->store().counts(id_);
+  if (!counts) return counts.error();
+  known_ = summary_of(*campaign_, *counts);
+  return check_unchanged(*campaign_);
+}
+
+Status SendRun::begin() {
+  started_ = monotonic_now();
+  delivered_before_ = known_.counts.delivered;
   // Whatever can fail comes before the campaign exists: a failed start leaves nothing behind.
   if (Status status = load_suppressions(); !status) return status;
   if (Status status = open_events(); !status) return status;
@@ -48,23 +60,16 @@ Status SendRun::open() {
   return store_suppressions();
 }
 
-bool SendRun::already_finished() const {
-  return campaign_ && (campaign_->state == queue::CampaignState::kFinished ||
-                       campaign_->state == queue::CampaignState::kCancelled);
-}
+bool SendRun::already_finished() const { return campaign_ && ended(*campaign_); }
 
-// List and content are frozen at the start, unless nothing of the list was accepted yet.
+// List and content are frozen at the start, unless nothing of the list was accepted yet: such a campaign begins anew.
 Status SendRun::check_unchanged(const queue::Campaign& old) {
   const bool same_content = old.content_fingerprint == plan_.content.fingerprint();
   if (same_content && old.list_fingerprint == plan_.facts.fingerprint) return {};
-  queue::Store& store = place_->store();
-  if (!old.import_closed && !already_finished()) {
-    auto counts = store.counts(id_);
-    if (!counts) return counts.error();
-    if (counts->accepted == 0) {
-      campaign_.reset();
-      return store.purge(id_);
-    }
+  if (!old.import_closed && !already_finished() && known_.counts.accepted == 0) {
+    campaign_.reset();
+    known_ = {};
+    return place_->store().purge(id_);
   }
   return Error{Errc::kData, plan_.spec.path + ": campaign \"" + id_ + "\" was started with other " +
                                 (same_content ? "recipients" : "content") +
@@ -150,49 +155,17 @@ Status SendRun::start_engine() {
   return {};
 }
 
-void SendRun::import_list(const queue::Campaign& campaign) {
-  const auto finish = [this](Status status) {
-    {
-      std::lock_guard guard(mutex_);
-      import_status_ = std::move(status);
-    }
-    import_done_ = true;
-  };
-  auto store = place_->another_store();
-  if (!store) return finish(store.error());
-  auto epoch = (*store)->begin_import(id_);
-  if (!epoch) return finish(epoch.error());
-  intake::ImportOptions import;
-  import.list = plan_.list;
-  import.rejects_path = plan_.rejects_path;
-  import.stream = campaign.stream;
-  import.progress = [this](const intake::ImportTotals& totals, double fraction) {
-    std::lock_guard guard(mutex_);
-    totals_ = totals;
-    imported_ = fraction;
-  };
-  import.on_flush = [this, stream = campaign.stream] {
-    if (stream && engine_) engine_->wake();
-  };
-  auto totals = intake::run_import(**store, campaign, *epoch, import, suppressed_, events_.get(), stop_import_);
-  if (!totals) return finish(totals.error());
-  {
-    std::lock_guard guard(mutex_);
-    totals_ = *totals;
-    imported_ = 1;
-  }
-  Status closed = (*store)->close_import(id_, *epoch, totals->read, totals->invalid, totals->duplicate);
-  if (closed && engine_) engine_->wake();
-  finish(std::move(closed));
-}
-
-Status SendRun::import_result() {
-  std::lock_guard guard(mutex_);
-  return import_status_;
+void SendRun::start_import() {
+  const SendImport::Source source{plan_.list, plan_.rejects_path, &suppressed_, events_.get()};
+  import_ = std::make_unique<SendImport>(*place_, *campaign_, source, [this] {
+    if (engine_) engine_->wake();
+  });
 }
 
 Status SendRun::run() {
   if (already_finished()) return {};
+  known_.campaign = *campaign_;
+  words_.know(known_);
   queue::Store& store = place_->store();
   if (campaign_->state == queue::CampaignState::kPaused && !options_.hold) {
     const auto to = campaign_->import_closed ? queue::CampaignState::kRunning : queue::CampaignState::kImporting;
@@ -201,39 +174,43 @@ Status SendRun::run() {
   if (!options_.hold) {
     if (Status status = start_engine(); !status) return status;
   }
-  if (!campaign_->import_closed) {
-    import_done_ = false;
-    importer_ = std::thread([this, campaign = *campaign_] { import_list(campaign); });
-  }
+  if (!campaign_->import_closed) start_import();
   Status followed = follow();
   Status wound_up = wind_up(followed);
   return followed ? wound_up : followed;
 }
 
-ProgressState SendRun::progress_state(const queue::Counts& counts) {
+ProgressState SendRun::progress_state() const {
   ProgressState state;
-  state.counts = counts;
-  state.importing = !import_done_;
-  std::lock_guard guard(mutex_);
-  state.imported = imported_;
+  state.counts = known_.counts;
+  state.importing = !imported();
+  if (import_) state.imported = import_->share();
   return state;
+}
+
+bool SendRun::look() {
+  auto fresh = summary();
+  if (!fresh) {
+    // The queue mends itself (the embedded server is restarted, connections are made again): keep looking.
+    log_debug(fresh.error().message);
+    return false;
+  }
+  known_ = std::move(*fresh);
+  campaign_ = known_.campaign;
+  words_.know(known_);
+  return true;
 }
 
 Status SendRun::follow() {
   while (true) {
     if (interrupted()) return Error{Errc::kTempFail, "interrupted: the same command goes on where this one stopped"};
-    auto found = place_->store().find(id_);
-    auto counts = place_->store().counts(id_);
-    if (found && *found && counts) {
-      campaign_ = **found;
-      progress_.show(progress_state(*counts), monotonic_now());
-      if (import_done_) {
-        if (Status status = import_result(); !status) return status;
+    const bool done = imported();  // asked first: what is looked at then is the whole list
+    if (look()) {
+      progress_.show(progress_state(), monotonic_now());
+      if (done) {
+        if (Status status = import_ ? import_->result() : Status(); !status) return status;
         if (!sending_state(*campaign_)) return {};
       }
-    } else {
-      // The queue mends itself (the embedded server is restarted, connections are made again): keep looking.
-      log_debug(found ? counts.error().message : found.error().message);
     }
     if (Status status = disk_trouble(); !status) return status;
     std::this_thread::sleep_for(kPoll);
@@ -253,12 +230,25 @@ Status SendRun::disk_trouble() {
   return Error{Errc::kIo, trouble + "; make room, then run the same command: it goes on where it stopped"};
 }
 
+// False: something was still on the wire when the time was over, or when somebody lost patience.
+bool SendRun::drain() {
+  if (interrupted()) {
+    progress_.clear();
+    std::fprintf(stderr, "volley: interrupted: finishing what is on the wire; once more stops at once\n");
+  }
+  const TimePoint end = monotonic_now() + kDrainLimit;
+  while (!engine_->drain(kPoll)) {
+    if (interrupted_twice() || monotonic_now() >= end || !engine_->trouble().empty()) return false;
+    if (look()) progress_.show(progress_state(), monotonic_now());
+  }
+  return true;
+}
+
 Status SendRun::wind_up(const Status& followed) {
-  stop_import_ = true;
-  if (importer_.joinable()) importer_.join();
+  if (import_) import_->stop();
   bool drained = true;
   if (engine_) {
-    drained = engine_->drain(kDrainLimit);
+    drained = drain();
     engine_.reset();
   }
   std::string unlogged;
@@ -266,10 +256,14 @@ Status SendRun::wind_up(const Status& followed) {
     events_->flush();
     unlogged = events_->trouble();
   }
-  auto found = place_->store().find(id_);
-  if (!found) return found.error();
-  if (auto counts = place_->store().counts(id_)) progress_.last(progress_state(*counts), monotonic_now());
-  if (*found && sending_state(**found) && !followed) {
+  auto last = summary();
+  if (!last) {
+    progress_.clear();
+    return last.error();
+  }
+  known_ = std::move(*last);
+  progress_.last(progress_state());
+  if (sending_state(known_.campaign) && !followed) {
     const std::string reason = interrupted() ? "interrupted" : followed.error().message;
     if (Status status = place_->store().set_state(id_, queue::CampaignState::kPaused, reason); !status) return status;
   }
@@ -278,29 +272,36 @@ Status SendRun::wind_up(const Status& followed) {
   return {};
 }
 
+Summary SendRun::summary_of(const queue::Campaign& campaign, const queue::Counts& counts) const {
+  Summary out;
+  out.campaign = campaign;
+  out.counts = counts;
+  out.read = campaign.read;
+  out.invalid = campaign.invalid;
+  out.duplicate = campaign.duplicate;
+  if (!campaign.import_closed) {
+    // Interrupted: what the queue has accepted so far is what was read, but for rows the next run will count again.
+    const intake::ImportTotals totals = import_ ? import_->totals() : intake::ImportTotals();
+    out.invalid = totals.invalid;
+    out.duplicate = totals.duplicate;
+    out.read = counts.accepted + out.invalid + out.duplicate;
+  }
+  if (campaign.finished_ms > 0 && ended(campaign)) {
+    out.elapsed = std::chrono::milliseconds(campaign.finished_ms - campaign.created_ms);
+  } else if (started_ != TimePoint{}) {
+    out.elapsed = monotonic_now() - started_;
+    out.delivered_before = delivered_before_;
+  }
+  return out;
+}
+
 Result<Summary> SendRun::summary() {
   auto found = place_->store().find(id_);
   if (!found) return found.error();
   if (!*found) return Error{Errc::kData, "campaign \"" + id_ + "\" is no longer in the queue"};
   auto counts = place_->store().counts(id_);
   if (!counts) return counts.error();
-  Summary out;
-  out.campaign = **found;
-  out.counts = *counts;
-  out.read = out.campaign.read;
-  out.invalid = out.campaign.invalid;
-  out.duplicate = out.campaign.duplicate;
-  if (!out.campaign.import_closed) {
-    // Interrupted: what the queue has accepted so far is what was read, but for rows the next run will count again.
-    std::lock_guard guard(mutex_);
-    out.invalid = totals_.invalid;
-    out.duplicate = totals_.duplicate;
-    out.read = out.counts.accepted + out.invalid + out.duplicate;
-  }
-  out.elapsed = out.campaign.finished_ms > 0 && already_finished()
-                    ? Duration(std::chrono::milliseconds(out.campaign.finished_ms - out.campaign.created_ms))
-                    : monotonic_now() - started_;
-  return out;
+  return summary_of(**found, *counts);
 }
 
 }  // namespace volley::cli

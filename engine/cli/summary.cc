@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
@@ -45,9 +47,8 @@ std::string Summary::text() const {
   if (invalid > 0) row("invalid", invalid, campaign.rejects_path);
   if (duplicate > 0) row("duplicate", duplicate);
   row("accepted", counts.accepted);
-  row("delivered", counts.delivered,
-      seconds >= 1 ? fmt::format("{}/s", format_count(static_cast<uint64_t>(static_cast<double>(counts.delivered) / seconds)))
-                   : "");
+  const auto delivered = static_cast<double>(counts.delivered - std::min(counts.delivered, delivered_before));
+  row("delivered", counts.delivered, seconds >= 1 && delivered > 0 ? format_rate(delivered / seconds) : "");
   row("bounced", counts.bounced);
   if (counts.expired > 0) row("expired", counts.expired);
   if (counts.suppressed > 0) row("suppressed", counts.suppressed);

@@ -17,6 +17,7 @@ struct Summary {
   queue::Campaign campaign;
   queue::Counts counts;
   Duration elapsed{};
+  uint64_t delivered_before = 0;  // by earlier runs that `elapsed` leaves out
   // While the import is open the record has no totals yet: these are the importer's.
   uint64_t read = 0, invalid = 0, duplicate = 0;
 

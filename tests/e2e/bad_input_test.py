@@ -66,6 +66,14 @@ class BadInput(unittest.TestCase):
                 f.write("nonsense,A,B\n" * 5)
         self.refused(65, "list.csv", "%", edit=edit)
 
+    def test_bad_suppression_list(self):
+        def edit(path):
+            (self.where / "optout.txt").write_text("user1@d1.example.net\nno address\n")
+            path.write_text(path.read_text().replace("recipients =", 'suppress = "optout.txt"\nrecipients ='))
+        self.refused(65, "optout.txt:2", edit=edit)
+        self.refused(65, "optout.txt:2", edit=edit, arguments=["--dry-run"])
+        self.refused(66, "absent.txt", edit=self.replace("recipients =", 'suppress = "absent.txt"\nrecipients ='))
+
     def test_attachment_too_large(self):
         def edit(path):
             with open(self.where / "big.bin", "wb") as f:

@@ -2,9 +2,61 @@
 
 import collections
 import json
+import pty
 import unittest
 
 from harness import *
+
+
+class Terminal:
+    """A command on a terminal of its own, as a person runs it."""
+
+    def __init__(self, *arguments):
+        self._master, slave = pty.openpty()
+        self.child = subprocess.Popen([VOLLEY, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
+                                      start_new_session=True)
+        os.close(slave)
+        os.set_blocking(self._master, False)
+        self.screen = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+        os.close(self._master)
+
+    def read(self):
+        with contextlib.suppress(BlockingIOError, OSError):  # nothing yet; nobody there any more
+            while data := os.read(self._master, 65536):
+                self.screen += data.decode(errors="replace").replace("\r\n", "\n")
+        return self.screen
+
+    def await_text(self, text):
+        wait_until(lambda: text in self.read(), repr(text))
+
+    def type(self, text):
+        os.write(self._master, text.encode())
+
+    def end(self):
+        def ended():
+            self.read()
+            return self.child.poll() is not None
+        wait_until(ended, "the command to end")
+        self.read()
+        return self.child.returncode
+
+
+def in_flight(data):
+    engines = json.loads(volley("status", "--data", data, "--json", check=0).stdout)["engines"]
+    return sum(site["in_flight"] for engine in engines for site in engine["sites"])
+
+
+def pending_signals(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:")), 16)
 
 
 class Campaign(unittest.TestCase):
@@ -115,6 +167,86 @@ class Campaign(unittest.TestCase):
             s = summary(volley(*arguments, check=0))
             self.assertEqual(s["delivered"], 6000)
             self.assertEqual(sorted(collections.Counter(sink.recipients()).values())[-1], 1)
+
+    def test_a_second_interrupt_does_not_wait_for_receivers(self):
+        """The sink holds its answers back while the first signal drains; the second still gets the summary."""
+        with workdir() as where:
+            campaign = write_campaign(where, 300, 10)
+            with Sink(where, "--delay", "3000", name="slow") as slow:
+                arguments = [VOLLEY, "send", str(campaign), "--data", str(where / "data"), "--json", "--route"]
+                with Process([*arguments, f"*={slow.address}"], where / "send.log") as send:
+                    wait_until(lambda: "left 300" in send.text(), "sending to begin")  # its queue is there
+                    wait_until(lambda: in_flight(where / "data") > 0, "messages on the wire")
+                    send.child.send_signal(signal.SIGTERM)
+                    wait_until(lambda: "finishing what is on the wire" in send.text(), "the first signal to be heard")
+                    send.child.send_signal(signal.SIGTERM)
+                    self.assertEqual(send.child.wait(20), 75)
+                    s = json.loads(send.text().strip().splitlines()[-1])
+                    check_identity(s)
+                    self.assertEqual((s["state"], s["reason"], s["accepted"]), ("paused", "interrupted", 300))
+                    self.assertIn("did not end in time", send.text())
+            with Sink(where, name="fast") as fast:
+                s = summary(volley(*arguments[1:], f"*={fast.address}", check=0))
+                self.assertEqual(s["delivered"], 300)
+                self.assertEqual(len(set(slow.recipients() + fast.recipients())), 300)
+
+    def test_a_second_interrupt_does_not_wait_for_the_queue(self):
+        with workdir() as where, Sink(where, "--delay", "5") as sink, Redis(where) as redis:
+            campaign = write_campaign(where, 3000, 20)
+            arguments = ["send", str(campaign), "--data", str(where / "data"), "--queue", redis.url, "--connections", "2",
+                         "--route", f"*={sink.address}", "--json"]
+            with Process([VOLLEY, *arguments], where / "send.log") as send:
+                wait_until(lambda: len(sink.messages()) > 100, "some mail")
+                try:
+                    redis.child.send_signal(signal.SIGSTOP)
+                    send.child.send_signal(signal.SIGINT)
+                    wait_until(lambda: pending_signals(send.child.pid) == 0, "the first signal to arrive")
+                    send.child.send_signal(signal.SIGINT)
+                    self.assertEqual(send.child.wait(20), 75)
+                finally:
+                    redis.child.send_signal(signal.SIGCONT)
+                s = json.loads(send.text().strip().splitlines()[-1])
+                check_identity(s)
+                self.assertEqual((s["state"], s["accepted"]), ("running", 3000))
+                self.assertIn("interrupted", s["reason"])
+            self.assertEqual(summary(volley(*arguments, check=0))["delivered"], 3000)
+            self.assertEqual(len(set(sink.recipients())), 3000)
+
+    def test_asks_on_a_terminal(self):
+        with workdir() as where, Sink(where, "--delay", "5") as sink:
+            campaign = write_campaign(where, 3000, 5, extra='suppress = ["optout.txt"]')
+            with open(where / "list.csv", "a") as f:
+                f.write("not an address,X,Y\nUSER1@d1.example.net,Dup,Paris\n")
+            (where / "optout.txt").write_text("User3@D3.example.net\n")
+            arguments = ["send", campaign, "--data", where / "data", "--connections", "2", "--route", f"*={sink.address}"]
+            for answer in ("n\n", "\n", "\x04"):
+                with Terminal(*arguments) as terminal:
+                    terminal.await_text("Send? [y/N] ")
+                    terminal.type(answer)
+                    self.assertEqual(terminal.end(), 75)
+                    self.assertIn("3,000 recipients in 5 domains, all routed as --route says (unsigned)\n"
+                                  "1 of them is suppressed and gets nothing\n"
+                                  "Left out: 1 invalid row, 1 duplicate, listed in ", terminal.screen)
+                    self.assertIn("To: user0@d0.example.net\n", terminal.screen)
+                    self.assertTrue(terminal.screen.endswith("\nvolley: nothing was sent\n"), terminal.screen)
+            self.assertEqual(volley("campaign", "list", "--data", where / "data", "--json", check=0).stdout, "")
+            with Terminal(*arguments) as terminal:
+                terminal.await_text("Send? [y/N] ")
+                terminal.type("y\n")
+                wait_until(lambda: terminal.read() and len(sink.messages()) > 100, "some mail")
+                terminal.child.send_signal(signal.SIGINT)
+                self.assertEqual(terminal.end(), 75)
+                self.assertIn("campaign test: paused (interrupted)", terminal.screen)
+            with Terminal(*arguments) as terminal:
+                terminal.await_text("Send? [y/N] ")
+                self.assertIn("Campaign test was started before and is paused (interrupted)\n", terminal.screen)
+                self.assertIn(" of 3,000 recipients left, all routed", terminal.screen)
+                terminal.type("yes\n")
+                self.assertEqual(terminal.end(), 0)
+            with Terminal(*arguments) as terminal:
+                self.assertEqual(terminal.end(), 0)
+                self.assertNotIn("Send?", terminal.screen)
+            self.assertEqual(len(sink.recipients()), 2999)
 
     def test_hold_then_send(self):
         with workdir() as where, Sink(where) as sink:

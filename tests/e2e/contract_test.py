@@ -21,6 +21,31 @@ class Contract(unittest.TestCase):
             self.assertEqual(list(s), FIELDS)
             self.assertEqual(s["id"], "test")
 
+    def test_dry_run_line(self):
+        with workdir() as where:
+            campaign = write_campaign(where, 50, extra='suppress = ["optout.txt"]')
+            (where / "optout.txt").write_text("User3@D3.example.net\n")
+            with open(where / "list.csv", "a") as f:
+                f.write("USER1@d1.example.net,Dup,Paris\nnot an address,X,Y\n")
+            arguments = ["send", campaign, "--data", where / "data", "--route", "*=127.0.0.1:1", "--dry-run"]
+            result = volley(*arguments, "--json", check=0)
+            self.assertEqual(list(json.loads(result.stdout).items()),
+                             [("read", 52), ("accepted", 50), ("invalid", 1), ("duplicate", 1), ("suppressed", 1), ("domains", 10)])
+            text = volley(*arguments, check=0).stdout
+            for part in ("52 rows read", "50 accepted (1 of them suppressed)", "1 invalid", "1 duplicate", "10 domains"):
+                self.assertIn(part, text)
+
+    def test_progress_off_a_terminal(self):
+        """A log file gets the beginning, what changes, and the end; no line twice in a row."""
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 2000, extra='rate = "400/s"')
+            lines = volley("send", campaign, "--data", where / "data", "--route", f"*={sink.address}", check=0).stderr.splitlines()
+            self.assertTrue(all(re.match(r"(importing [\d,]+ \(\d+%\), )?sent [\d,]+, deferred ", line) for line in lines), lines)
+            self.assertIn("sent 0, deferred 0, bounced 0, left 2,000", lines)
+            self.assertEqual(lines[-1], "sent 2,000, deferred 0, bounced 0, left 0")
+            self.assertGreaterEqual(len(lines), 3)
+            self.assertTrue(all(one != two for one, two in zip(lines, lines[1:])), lines)
+
     def test_options_of_send(self):
         text = volley("send", "--help", check=0).stdout
         for option in ("-c", "--recipients", "--route", "--connections", "--stream", "--yes", "--data", "--queue", "--http",

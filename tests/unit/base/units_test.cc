@@ -74,5 +74,13 @@ TEST(Units, FormatsForPeople) {
   EXPECT_EQ(format_count(1234567), "1,234,567");
 }
 
+TEST(Units, FormatsRates) {
+  EXPECT_EQ(format_rate(0), "0.0/s");
+  EXPECT_EQ(format_rate(0.26), "0.3/s");
+  EXPECT_EQ(format_rate(9.94), "9.9/s");
+  EXPECT_EQ(format_rate(9.96), "10/s");
+  EXPECT_EQ(format_rate(1234.5), "1,235/s");
+}
+
 }  // namespace
 }  // namespace volley

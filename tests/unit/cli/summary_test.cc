@@ -45,6 +45,13 @@ TEST(Summary, FinishedMeansEverybodyIsFinal) {
   EXPECT_FALSE(s.finished());
 }
 
+TEST(Summary, TheRateIsThisRunsOwn) {
+  Summary s = example();
+  EXPECT_NE(s.text().find("  delivered              8   3.2/s\n"), std::string::npos) << s.text();
+  s.delivered_before = 3;
+  EXPECT_NE(s.text().find("  delivered              8   2.0/s\n"), std::string::npos) << s.text();
+}
+
 TEST(Summary, TextNamesTheReason) {
   Summary s = example();
   s.campaign.state = queue::CampaignState::kPaused;
