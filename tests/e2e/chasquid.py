@@ -52,6 +52,7 @@ class Chasquid(Receiver):
         key.rename(certificates / "privkey.pem")
         self.port = free_port()
         self.maildir = base / "mail/new"
+        self.spool = (base / "data/queue",)
         (base / "etc/chasquid.conf").write_text(CONFIG.format(host=HOST, port=self.port, where=base))
         deliver = base / "deliver"
         deliver.write_text(DELIVER.format(where=base))

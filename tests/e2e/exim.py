@@ -62,6 +62,7 @@ class Exim(Receiver):
         where.chmod(0o755)
         self.port = free_port()
         self.maildir = base / "mail/new"
+        self.spool = (base / "spool/input",)
         self.mail_log = base / "mainlog"
         cert, key = certificate(base)
         user = pwd.getpwnam("nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)

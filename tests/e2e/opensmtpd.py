@@ -39,6 +39,7 @@ class OpenSmtpd(Receiver):
         os.chown(base / "mail", nobody.pw_uid, nobody.pw_gid)
         self.port = free_port()
         self.maildir = base / "mail/new"
+        self.spool = (base / "spool/smtpd/incoming", base / "spool/smtpd/queue")
         cert, key = certificate(base)
         config = base / "smtpd.conf"
         config.write_text(CONFIG.format(host=HOST, cert=cert, key=key, port=self.port, mail=base / "mail"))

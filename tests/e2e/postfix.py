@@ -84,6 +84,7 @@ class Postfix(Receiver):
             os.chown(base / folder, nobody.pw_uid, nobody.pw_gid)
         self.port = free_port()
         self.maildir = base / "mail/all/new"
+        self.spool = tuple(base / "queue" / name for name in ("incoming", "active", "deferred"))
         self.mail_log = base / "mail.log"
         if tls:
             cert, key = certificate(base / "etc")

@@ -1,6 +1,7 @@
 """What the private receivers share: where they are, a certificate, private mounts, and the reading of what they stored."""
 
 import collections
+import os
 import re
 import shlex
 import subprocess
@@ -17,7 +18,7 @@ ADDED = re.compile(rb"(?:(?:Return-Path|X-Original-To|Delivered-To|Envelope-To|R
 
 
 def stored(raw, newline):
-    """What a receiver wrote, apart: recipient, protocol it came by ("ESMTPS"), message without the fields put on top, in CRLF."""
+    """What a receiver wrote, taken apart: recipient, protocol it came by ("ESMTPS"), message in CRLF without what it added."""
     added = raw[:ADDED.match(raw).end()]
     recipient = re.search(rb"^(?:X-Original-To|Envelope-To|Delivered-To): ([^\r\n]*)", added, re.M | re.I).group(1)
     protocol = re.search(rb"\swith (E?SMTPS?)\b", added, re.I)
@@ -27,13 +28,18 @@ def stored(raw, newline):
 
 
 class Receiver(Process):
-    """Keeps each message in a file of its own in `maildir`, with line ends as `newline` says."""
+    """Keeps each message in a file of its own in `maildir`, with line ends as `newline` says; until then in `spool`."""
 
     maildir = None
+    spool = ()
     newline = b"\n"
 
     def files(self):
         return list(self.maildir.iterdir()) if self.maildir.exists() else []
+
+    def idle(self):
+        """Nothing that was accepted is still on its way."""
+        return not any(files for folder in self.spool for _, _, files in os.walk(folder))
 
     def messages(self):
         return [stored(path.read_bytes(), self.newline) for path in self.files()]
