@@ -55,7 +55,7 @@ class Site {
   bool token(TimePoint now);      // is there one?
   void use_token(TimePoint now);  // of token()
   TimePoint token_at(TimePoint now);
-  bool resting_for_quota(TimePoint now) const { return now < quota_until_; }
+  TimePoint quota_until() const { return quota_until_; }
   void rest_for_quota(TimePoint until) { quota_until_ = until; }  // the daily limit is reached
 
   void pause(Duration length, std::string_view why, TimePoint now);

@@ -189,7 +189,7 @@ void SiteRunner::set_timer(TimePoint now) {
 int64_t SiteRunner::rest_ms(const PathPool& pool, TimePoint now) {
   TimePoint until = now;
   if (site_.paused(now)) until = site_.paused_until();
-  until = std::max(until, site_.token_at(now));
+  until = std::max(until, site_.quota_until());
   if (pool.resting(now) && pool.slots() == 0) until = std::max(until, pool.rest_until());
   return until > now ? ms_until(until, now) : kUsualRestMs;
 }
@@ -197,7 +197,7 @@ int64_t SiteRunner::rest_ms(const PathPool& pool, TimePoint now) {
 bool SiteRunner::tick(TimePoint now) {
   const Duration patience = tools_.settings.idle_return;
   const bool long_pause = (site_.paused(now) && site_.paused_until() - now >= patience) ||
-                          site_.connection_limit(now) == 0 || site_.token_at(now) - now >= patience;
+                          site_.connection_limit(now) == 0 || site_.quota_until() - now >= patience;
   for (const auto& pool : pools_) {
     for (ActiveWork* work : pool->lanes().all()) {
       // One that is held will be wanted again: to claim it again and again costs more than it waits.

@@ -174,7 +174,7 @@ bool SiteTable::wants_more(const Path& path) const {
   const TimePoint now = impl_->tools.loop.now();
   const Site& site = runner->site();
   const PathPool* pool = runner->find(path);
-  if (site.paused(now) || site.connection_limit(now) == 0 || site.resting_for_quota(now)) return false;
+  if (site.paused(now) || site.connection_limit(now) == 0 || now < site.quota_until()) return false;
   if (pool != nullptr && pool->resting(now) && pool->slots() == 0) return false;
   const double rate = site.rate_limit();
   const double ahead = kSecondsAhead * (rate > 0 ? rate : site.rate(now));

@@ -2,9 +2,9 @@
 
 import os
 import pwd
-import re
 
-from harness import Process, free_port, port_open, wait_until
+from harness import free_port, port_open, wait_until
+from receiver import HOST, Receiver, certificate
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - {limit} smtpd
@@ -28,6 +28,7 @@ discard unix - - n - - discard
 local unix - n n - - local
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
+tlsmgr unix - - n 1000? 1 tlsmgr
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -38,7 +39,7 @@ queue_directory = {where}/queue
 data_directory = {where}/data
 maillog_file = {where}/mail.log
 maillog_file_prefixes = {where}
-myhostname = mx.example.net
+myhostname = {host}
 mydestination =
 mynetworks = 127.0.0.0/8
 inet_interfaces = loopback-only
@@ -59,13 +60,19 @@ smtpd_recipient_restrictions = permit_mynetworks, reject
 {extra}
 """
 
+TLS = """\
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {key}, {cert}
+smtpd_tls_received_header = yes
+"""
+
 
 def usable():
     return os.geteuid() == 0 and os.path.exists("/usr/sbin/postfix")
 
 
-class Postfix(Process):
-    def __init__(self, where, extra="", limit=50):
+class Postfix(Receiver):
+    def __init__(self, where, extra="", limit=50, tls=False):
         where.chmod(0o755)
         base = where / "postfix"
         for folder in ("etc", "queue", "data", "mail/all"):
@@ -77,20 +84,12 @@ class Postfix(Process):
             os.chown(base / folder, nobody.pw_uid, nobody.pw_gid)
         self.port = free_port()
         self.maildir = base / "mail/all/new"
+        self.spool = tuple(base / "queue" / name for name in ("incoming", "active", "deferred"))
         self.mail_log = base / "mail.log"
+        if tls:
+            cert, key = certificate(base / "etc")
+            extra += TLS.format(cert=cert, key=key)
         (base / "etc/master.cf").write_text(MASTER.format(port=self.port, limit=limit))
-        (base / "etc/main.cf").write_text(MAIN.format(where=base, uid=nobody.pw_uid, gid=nobody.pw_gid, extra=extra))
+        (base / "etc/main.cf").write_text(MAIN.format(host=HOST, where=base, uid=nobody.pw_uid, gid=nobody.pw_gid, extra=extra))
         super().__init__(["/usr/sbin/postfix", "-c", str(base / "etc"), "start-fg"], where / "postfix.log")
         wait_until(lambda: port_open(self.port), "Postfix to listen")
-
-    def files(self):
-        return list(self.maildir.iterdir()) if self.maildir.exists() else []
-
-
-ADDED = re.compile(rb"(?:(?:Return-Path|X-Original-To|Delivered-To|Received):[^\n]*\n(?:[ \t][^\n]*\n)*)*")
-
-
-def as_sent(raw):
-    """What Postfix wrote, without the header fields it put on top, in CRLF. Returns (recipient, message)."""
-    recipient = re.search(rb"^X-Original-To: (.*)$", raw, re.M).group(1).decode()
-    return recipient, raw[ADDED.match(raw).end():].replace(b"\n", b"\r\n")

@@ -43,10 +43,10 @@ class Refusals(unittest.TestCase):
             self.keeps_everything(where, server.port, lambda: server.mail_log.exists() and b"blocked using" in server.mail_log.read_bytes())
 
     def test_exim(self):
-        if not exim.BINARY.exists():
+        if not exim.usable():
             self.fail("no Exim: tests/run unpacks it")
-        with workdir() as where, exim.Exim(where) as server:
-            self.keeps_everything(where, server.port, lambda: "block list" in server.text())
+        with workdir() as where, exim.Exim(where, exim.REFUSAL) as server:
+            self.keeps_everything(where, server.port, lambda: server.mail_log.exists() and b"block list" in server.mail_log.read_bytes())
 
 
 if __name__ == "__main__":
