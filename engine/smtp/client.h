@@ -113,13 +113,13 @@ struct TxnResult {
 };
 enum class CloseReason : uint8_t {
   kQuit,           // we asked for it
-  kRefused,        // greeting, EHLO, HELO or AUTH was 4xx or 5xx, or no AUTH fits; also a refused RSET
+  kRefused,        // greeting, EHLO, HELO, AUTH or RSET was 4xx or 5xx; also: no AUTH fits
   kServerClosing,  // 421
   kPeerClosed,     // end of stream or reset
   kTimeout,
   kDesync,    // replies and commands no longer match
-  kProtocol,  // not SMTP, or over the caps; AUTH that is none, or in which the server proved nothing
-  kTls,       // STARTTLS not offered or refused though required (by AUTH, too), injection, failed handshake
+  kProtocol,  // not SMTP, or over the caps; also AUTH that is given up
+  kTls,       // STARTTLS not offered or refused though required, injection, failed handshake
   kLoop,      // the greeting carries our own name
 };
 const char* to_string(CloseReason reason);
@@ -215,14 +215,14 @@ class Client {
   };
 
   struct Auth {
-    std::unique_ptr<Sasl> sasl;        // under way
-    uint16_t tried = 0;                // AuthMechanism bits
-    bool initial_due = false;          // its first message did not fit into the command
-    bool asked = false;                // a challenge came
-    bool counting = false;             // sasl needs another resume()
-    bool done = false;                 // 235
-    std::optional<Outcome> given_up;   // `*` was sent because of this
-    std::string sent;                  // what a reply must not repeat
+    std::unique_ptr<Sasl> sasl;       // under way
+    uint16_t tried = 0;               // AuthMechanism bits
+    bool initial_due = false;         // its first message did not fit into the command
+    bool asked = false;               // a challenge came
+    bool counting = false;            // sasl needs another resume()
+    bool done = false;                // 235
+    std::optional<Outcome> given_up;  // `*` was sent because of this
+    std::string sent;                 // what a reply must not repeat
   };
 
   // client.cc
