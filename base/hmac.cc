@@ -38,7 +38,7 @@ class Keyed {
     const OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), name.size()),
         OSSL_PARAM_construct_end()};
-    if (key.empty()) key = std::string_view("", 0);  // a null pointer would mean: the key of before
+    if (key.empty()) key = "";  // a null pointer would mean: the key of before
     usable_ = ctx_ && EVP_MAC_init(ctx_, bytes_of(key), key.size(), parameters) == 1;
   }
   ~Keyed() { EVP_MAC_CTX_free(ctx_); }

@@ -37,8 +37,9 @@ std::optional<T> number(std::string_view text) {
   return value;
 }
 
-constexpr AuthMechanism kMechanisms[] = {kAuthPlain,       kAuthLogin,   kAuthCramMd5,    kAuthScramSha1,
-                                         kAuthScramSha256, kAuthXoauth2, kAuthOauthbearer};
+constexpr AuthMechanism kMechanisms[] = {kAuthPlain,      kAuthLogin,       kAuthCramMd5,
+                                         kAuthScramSha1,  kAuthScramSha256, kAuthXoauth2,
+                                         kAuthOauthbearer};
 
 bool is_mechanism_name(std::string_view name) {
   const auto fits = [](char c) {

@@ -191,8 +191,8 @@ void Client::forget_login() {
 // RFC 4954 section 6: 530 when mail needs a login first. Others say so when they want TLS.
 void Client::explain_missing_login(Outcome& outcome) const {
   const Reply& reply = outcome.reply;
-  const bool tls = contains(reply.text, "starttls") || reply.enhanced == EnhancedCode{5, 7, 10};
-  if (reply.code != 530 || tls || options_.credentials) return;
+  if (reply.code != 530 || options_.credentials) return;
+  if (contains(reply.text, "starttls") || reply.enhanced == EnhancedCode{5, 7, 10}) return;
   outcome.error = "the server wants a login: set [relay] user and its password";
 }
 

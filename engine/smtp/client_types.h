@@ -124,13 +124,13 @@ struct TxnResult {
 };
 enum class CloseReason : uint8_t {
   kQuit,           // we asked for it, or MAILMAX is reached
-  kRefused,        // greeting, EHLO, HELO or AUTH was 4xx or 5xx, or no AUTH fits; also a refused RSET
+  kRefused,        // greeting, EHLO, HELO, AUTH or RSET was 4xx or 5xx; also: no AUTH fits
   kServerClosing,  // 421
   kPeerClosed,     // end of stream or reset
   kTimeout,
   kDesync,    // replies and commands no longer match
-  kProtocol,  // not SMTP, or over the caps; AUTH that is none, or in which the server proved nothing
-  kTls,       // STARTTLS not offered or refused though required (by AUTH, too), injection, failed handshake
+  kProtocol,  // not SMTP, or over the caps; also AUTH that is given up
+  kTls,       // STARTTLS not offered or refused though required, injection, failed handshake
   kLoop,      // the greeting carries our own name
 };
 const char* to_string(CloseReason reason);

@@ -4,6 +4,8 @@
 //             transaction's. Delivered only if the receiver, counting its own replies against what it read, gave a 2xx to that
 //             transaction's own end of data or BDAT, and to the RCPT of everyone it counts for. What is written stays in
 //             proportion to what is under way. Nothing after Closed.
+//             Where a login is configured: no MAIL before a 235, no AUTH without TLS unless that is allowed, and neither
+//             the secret nor what encodes it anywhere but in the answers to AUTH, whatever the receiver repeats.
 #include "engine/smtp/client.h"
 
 #include <fuzzer/FuzzedDataProvider.h>
@@ -16,11 +18,29 @@
 #include <string>
 #include <vector>
 
+#include "base/base64.h"
+
 namespace volley::smtp {
 namespace {
 
+constexpr const char* kSecret = "zebra-crossing-7";
+
 void require(bool condition) {
   if (!condition) std::abort();
+}
+
+// Twelve octets in a row of the secret, or of a line that says it.
+bool tells(std::string_view text) {
+  static const std::array<std::string, 4> kForms = {
+      kSecret, to_base64(kSecret), to_base64(std::string("\0user\0", 6) + kSecret),
+      to_base64(std::string("user=user\1auth=Bearer ") + kSecret + "\1\1").substr(28)};
+  constexpr size_t kRun = 12;
+  for (const std::string& form : kForms) {
+    for (size_t at = 0; at + kRun <= form.size(); ++at) {
+      if (text.find(form.substr(at, kRun)) != std::string_view::npos) return true;
+    }
+  }
+  return false;
 }
 
 // What the receiver has to answer.
@@ -39,6 +59,9 @@ struct Receiver {
   std::vector<int> replies;    // codes
   TxnId current = kNoTxn;
   bool after_data = false;
+  bool login_wanted = false;
+  bool login_seen = false;
+  std::string last;  // line read
 
   void read(std::string_view bytes) {
     unread += bytes;
@@ -65,6 +88,8 @@ struct Receiver {
     if (lf == std::string::npos) return false;
     const std::string command = unread.substr(0, lf);
     require(command.find('\n') == std::string::npos);
+    if (login_wanted) check_login(command);
+    last = command;
     size_t octets = 0;
     if (command.starts_with("BDAT ")) {
       require(command.ends_with(" LAST"));
@@ -82,6 +107,15 @@ struct Receiver {
     }
     unread.erase(0, lf + 2 + octets);
     return true;
+  }
+
+  void check_login(std::string_view command) {
+    const bool asked = replies.size() >= slots.size() && replies[slots.size() - 1] == 334;
+    login_seen = login_seen || command.starts_with("AUTH ");
+    if (!asked && !command.starts_with("AUTH ")) require(!tells(command));
+    if (command.starts_with("MAIL")) {
+      require(std::find(replies.begin(), replies.end(), 235) != replies.end());
+    }
   }
 
   void say(std::string_view bytes) {
@@ -137,9 +171,32 @@ constexpr std::array<const char*, 26> kLines = {
     "221 bye\r\n",
 };
 
+// SCRAM's are good for the nonce, user and secret below, with 1000 and 2500 iterations.
+constexpr std::array<const char*, 18> kLoginLines = {
+    "250-mx\r\n250 AUTH SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN XOAUTH2 OAUTHBEARER\r\n",
+    "250-mx\r\n250-STARTTLS\r\n250 AUTH SCRAM-SHA-256 SCRAM-SHA-1\r\n",
+    "250-mx\r\n250-PIPELINING\r\n250 AUTH LOGIN PLAIN XOAUTH2\r\n",
+    "250-mx\r\n250-PIPELINING\r\n250 AUTH LOGIN\r\n",
+    "235 ok\r\n",
+    "235 ok\r\n",
+    "334 \r\n",
+    "334 VXNlcm5hbWU6\r\n",
+    "334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxT3NydixzPVcyMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxpPTEwMDA=\r\n",
+    "334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxT3NydixzPVcyMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxpPTI1MDA=\r\n",
+    "334 dj03MDdkOThYVVUvUjMyY21GMEduN1hxSkh6Q3oxWmFKeVVGakJtREVlZ2djPQ==\r\n",
+    "334 dj0yNGJmbHloaG40Y3k4SGtqZ1R4aW9iRjRjUi9wU3l5bll6cUlGdDdTRnFRPQ==\r\n",
+    "334 go on\r\n",
+    "501 cancelled\r\n",
+    "504 no such mechanism\r\n",
+    "535 5.7.8 no\r\n",
+    "454 4.7.0 later\r\n",
+    "235-ok\r\n535 no\r\n"};
+
 class Session {
  public:
-  explicit Session(FuzzedDataProvider& in) : in_(in), client_(options(in)) {}
+  explicit Session(FuzzedDataProvider& in) : in_(in), options_(options(in)), client_(options_) {
+    receiver_.login_wanted = options_.credentials != nullptr;
+  }
 
   void run() {
     client_.start(now_);
@@ -173,13 +230,25 @@ class Session {
     o.cross_message = in.ConsumeIntegralInRange(0, 3) != 0;
     o.hold_until_mark = in.ConsumeBool();
     o.rset_between = in.ConsumeBool();
-    o.pipelining = in.ConsumeIntegralInRange(0, 3) != 0;
+    const int draw = in.ConsumeIntegralInRange(0, 255);
+    o.pipelining = draw % 4 != 0;
+    if (draw >= 160) log_in(o, draw / 4);
     static constexpr Chunking kChunking[] = {Chunking::kNever, Chunking::kOneAtATime,
                                              Chunking::kStream, Chunking::kStream};
     o.chunking = kChunking[in.ConsumeIntegralInRange(0, 3)];
     o.bdat_window = in.ConsumeIntegralInRange<uint32_t>(1, kWindow);
     o.bdat_bytes = in.ConsumeBool() ? 1 << 20 : 10;
     return o;
+  }
+
+  static void log_in(ClientOptions& o, int draw) {
+    auto credentials = std::make_shared<Credentials>();
+    credentials->user = "user";
+    credentials->secret = kSecret;
+    credentials->is_token = draw % 3 == 0;
+    o.credentials = std::move(credentials);
+    o.sasl_nonce = "rOprNGfwEbeRWgbNEkqO";
+    o.auth_in_clear = draw % 4 != 0;
   }
 
   void say(std::string bytes) {
@@ -191,6 +260,18 @@ class Session {
       bytes.erase(0, n);
       client_.feed(piece, now_);
     }
+  }
+
+  void say_something() {
+    if (!options_.credentials || in_.ConsumeBool()) {
+      return say(kLines[in_.ConsumeIntegralInRange<size_t>(0, kLines.size() - 1)]);
+    }
+    const size_t which = in_.ConsumeIntegralInRange<size_t>(0, kLoginLines.size() + 1);
+    if (which < kLoginLines.size()) return say(kLoginLines[which]);
+    if (ready_ || !receiver_.login_seen) return;
+    if (which == kLoginLines.size()) return say(std::string("535 not ") + kSecret + "\r\n");
+    const size_t kept = in_.ConsumeIntegralInRange<size_t>(0, receiver_.last.size());
+    say("500 what: \"" + receiver_.last.substr(0, kept) + "\"\r\n");
   }
 
   void write(size_t max) {
@@ -235,7 +316,7 @@ class Session {
       case 1:
       case 2:
       case 3:
-        say(kLines[in_.ConsumeIntegralInRange<size_t>(0, kLines.size() - 1)]);
+        say_something();
         break;
       case 4:
         say(in_.ConsumeRandomLengthString(80));
@@ -274,6 +355,8 @@ class Session {
   void drain() {
     while (auto event = client_.next_event()) {
       require(!closed_);
+      if (options_.credentials) check_words(*event);
+      if (std::holds_alternative<Ready>(*event)) ready_ = true;
       if (std::holds_alternative<NeedTls>(*event)) tls_asked_ = !client_.closed();
       if (const auto* rcpt = std::get_if<RcptResult>(&*event)) {
         Sent& sent = sent_.at(rcpt->txn);
@@ -304,7 +387,16 @@ class Session {
     }
   }
 
+  static void check_words(const ClientEvent& event) {
+    const Outcome* outcome = nullptr;
+    if (const auto* rcpt = std::get_if<RcptResult>(&event)) outcome = &rcpt->outcome;
+    if (const auto* result = std::get_if<TxnResult>(&event)) outcome = &result->outcome;
+    if (const auto* closed = std::get_if<Closed>(&event)) outcome = &closed->outcome;
+    if (outcome) require(!tells(outcome->error) && !tells(outcome->reply.text));
+  }
+
   FuzzedDataProvider& in_;
+  const ClientOptions options_;
   TimePoint now_{};
   Client client_;
   Receiver receiver_;
@@ -314,6 +406,7 @@ class Session {
   TxnId next_ = 1;
   bool closed_ = false;
   bool tls_asked_ = false;
+  bool ready_ = false;
 };
 
 }  // namespace

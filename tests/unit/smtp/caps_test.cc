@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace volley::smtp {
 namespace {
 
@@ -40,6 +42,18 @@ TEST(Caps, CaseTabsAndDuplicates) {
   EXPECT_TRUE(caps.pipelining);
   EXPECT_EQ(caps.max_size, 200u);
   EXPECT_FALSE(parse_capabilities("mx\nXPIPELINING\nPIPELININGX").pipelining);
+}
+
+TEST(Caps, MechanismsKeepTheirNames) {
+  auto caps = parse_capabilities("mx\nAUTH=LOGIN plain\nAUTH GSSAPI \x1b[1m a,b NTLM");
+  EXPECT_EQ(caps.auth_names, "LOGIN PLAIN GSSAPI NTLM");
+  EXPECT_EQ(caps.auth, kAuthLogin | kAuthPlain);
+  std::string many = "mx\nAUTH";
+  for (int i = 0; i < 100; ++i) many += " X" + std::to_string(i);
+  caps = parse_capabilities(many + " PLAIN");
+  EXPECT_EQ(std::count(caps.auth_names.begin(), caps.auth_names.end(), ' '), 15);
+  EXPECT_EQ(caps.auth, kAuthPlain);
+  EXPECT_EQ(parse_capabilities("mx\nAUTH").auth_names, "");
 }
 
 TEST(Caps, TooManyKeywords) {
