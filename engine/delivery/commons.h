@@ -22,7 +22,8 @@ struct Commons {
   Brakes brakes;
   ConnectionBudget connections;
   Memory memory;
-  std::unique_ptr<net::TlsContext> tls_context;  // null: OpenSSL refused, or nobody set it up: no TLS
+  std::unique_ptr<net::TlsContext>
+      tls_context;  // null: OpenSSL refused, or nobody set it up: no TLS
   StsService sts{memory.policies};
   TlsReport tls;
 };

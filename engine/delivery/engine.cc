@@ -66,7 +66,7 @@ struct Engine::Impl {
     for (auto& worker : workers) worker->stop();
     for (auto& worker : workers) worker->join();
     shared.commons.sts.stop();  // it posts to the loops
-    shared.events.flush();  // so that the journals can go
+    shared.events.flush();      // so that the journals can go
     if (Status saved = shared.commons.memory.save(wall_now()); !saved)
       log_warn(saved.error().message);
   }

@@ -166,7 +166,8 @@ EffectiveLimits relay_limits(const Settings& settings, const Relay& relay) {
   EffectiveLimits limits;
   limits.connections = kRoutedConnections;
   limits.messages_per_connection = kRoutedMessages;
-  limits.connections_from = limits.messages_from = limits.rate_from = limits.tls_from = kRelaySection;
+  limits.connections_from = limits.messages_from = limits.rate_from = limits.tls_from =
+      kRelaySection;
   if (relay.credentials) limits.tls = TlsPolicy::kVerified;
   apply(limits, relay.limits, kRelaySection);
   cap_connections(settings, limits);
@@ -174,7 +175,8 @@ EffectiveLimits relay_limits(const Settings& settings, const Relay& relay) {
 }
 
 unsigned share_count(const EffectiveLimits& limits, unsigned loops) {
-  if (loops <= 1 || limits.rate > 0 || limits.daily > 0 || limits.connections / loops < kConnectionsWorthALoop)
+  if (loops <= 1 || limits.rate > 0 || limits.daily > 0 ||
+      limits.connections / loops < kConnectionsWorthALoop)
     return 1;
   return loops;
 }

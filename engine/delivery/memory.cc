@@ -32,7 +32,8 @@ Status Memory::load(const std::string& path, WallTime now) {
     if (Status status = quota.load(document["daily"].dump()); !status) return status;
   }
   if (document.contains("mta_sts")) {
-    if (Status status = policies.import_json(document["mta_sts"].dump(), now); !status) return status;
+    if (Status status = policies.import_json(document["mta_sts"].dump(), now); !status)
+      return status;
   }
   return {};
 }
@@ -48,8 +49,8 @@ Status Memory::save(WallTime now) {
   if (path_.empty()) return {};
   const std::lock_guard lock(writing_);
   return write_file_atomically(
-      path_, fmt::format("{{\"version\":1,\"hosts\":{},\"daily\":{},\"mta_sts\":{}}}\n", hosts.to_json(now),
-                         quota.to_json(), policies.export_json(now)));
+      path_, fmt::format("{{\"version\":1,\"hosts\":{},\"daily\":{},\"mta_sts\":{}}}\n",
+                         hosts.to_json(now), quota.to_json(), policies.export_json(now)));
 }
 
 }  // namespace volley::delivery

@@ -108,14 +108,17 @@ void PathPool::on_tlsa(dns::QueryId id, const dns::TlsaAnswer& answer) {
   if (dane.verdict == DaneVerdict::kSkipHost) {
     Host& host = *hosts_[opening->host];
     site_.note(dane.detail);
-    return host_failed(host, never_reached(smtp::Outcome::Kind::kRetry, dane.detail, kNoTrust), now);
+    return host_failed(host, never_reached(smtp::Outcome::Kind::kRetry, dane.detail, kNoTrust),
+                       now);
   }
   connect(opening->host, std::move(opening->addresses), dane, now);
 }
 
-void PathPool::connect(size_t host, std::vector<net::Endpoint> addresses, const DaneDecision& dane, TimePoint now) {
+void PathPool::connect(size_t host, std::vector<net::Endpoint> addresses, const DaneDecision& dane,
+                       TimePoint now) {
   const Host& to = *hosts_[host];
-  TlsPlan plan = plan_tls(*path_, to.name, dane, tools_.memory.hosts.facts(to.key, wall_now()), site_.force_tls(now));
+  TlsPlan plan = plan_tls(*path_, to.name, dane, tools_.memory.hosts.facts(to.key, wall_now()),
+                          site_.force_tls(now));
   start_session(host, std::move(addresses), std::move(plan), now);
 }
 
@@ -147,13 +150,15 @@ smtp::ClientOptions PathPool::client_options(const HostFacts& facts, const TlsPl
   options.refuse_own_name = !path_->routed;
   if (path_->credentials) {
     options.credentials = path_->credentials;
-    options.sasl_nonce = fmt::format("{:016x}{:016x}", Random::seed_from_system(), Random::seed_from_system());
+    options.sasl_nonce =
+        fmt::format("{:016x}{:016x}", Random::seed_from_system(), Random::seed_from_system());
     options.auth_in_clear = path_->auth_in_clear;
   }
   return options;
 }
 
-void PathPool::start_session(size_t host, std::vector<net::Endpoint> addresses, TlsPlan plan, TimePoint now) {
+void PathPool::start_session(size_t host, std::vector<net::Endpoint> addresses, TlsPlan plan,
+                             TimePoint now) {
   // Taken while we asked for the address: our turn comes again.
   if (!tools_.turns.take()) return wake();
   const HostFacts facts = tools_.memory.hosts.facts(hosts_[host]->key, wall_now());
@@ -180,17 +185,20 @@ void PathPool::report_tls(const Session& session, const SessionEnd* end) {
   const PolicyType policy = session.plan().policy;
   if (end == nullptr) {
     const net::TlsFailure failure = session.tls_info().failure;  // of a policy that is only tested
-    if (failure != net::TlsFailure::kNone) return tools_.tls_report.failed(policy, site_.name(), net::str(failure));
+    if (failure != net::TlsFailure::kNone)
+      return tools_.tls_report.failed(policy, site_.name(), net::str(failure));
     if (session.tls()) return tools_.tls_report.succeeded(policy, site_.name());
     if (session.plan().mode == smtp::TlsMode::kNever) return;
     return tools_.tls_report.failed(policy, site_.name(), "starttls-not-supported");
   }
   if (end->closed.reason != smtp::CloseReason::kTls) return;
-  const bool handshake = end->tls_failure != net::TlsFailure::kNone || end->closed.outcome.stage == smtp::Stage::kTls;
+  const bool handshake =
+      end->tls_failure != net::TlsFailure::kNone || end->closed.outcome.stage == smtp::Stage::kTls;
   tools_.tls_report.failed(policy, site_.name(),
-                           !handshake                                       ? "starttls-not-supported"
-                           : end->tls_failure == net::TlsFailure::kNone ? "validation-failure"
-                                                                            : net::str(end->tls_failure));
+                           !handshake ? "starttls-not-supported"
+                           : end->tls_failure == net::TlsFailure::kNone
+                               ? "validation-failure"
+                               : net::str(end->tls_failure));
 }
 
 }  // namespace volley::delivery

@@ -121,8 +121,9 @@ bool PathPool::next_message(Session& session, Message& message) {
     site_.use_token(now);
     if (!paced) add_recipients(session, *work, message, now);
     if (session.caps().dsn) {
-      message.envid = message_id(work->work->destination.campaign, work->recipient(message.indexes.front()).number,
-                                 work->work->partition);
+      message.envid =
+          message_id(work->work->destination.campaign,
+                     work->recipient(message.indexes.front()).number, work->work->partition);
     }
     if (lanes_.ahead() * 2 < sign_target()) sign_ahead();
     return true;
@@ -146,7 +147,8 @@ bool PathPool::keeps_pace(ActiveWork& work, TimePoint now) {
 
 // Takes one recipient from the work that can be sent to, with its message; nullopt: what it looked at could not be sent,
 // or there was nothing. Without `body` the message is not wanted.
-std::optional<uint32_t> PathPool::pick_recipient(ActiveWork& work, smtp::Body* body, TimePoint now) {
+std::optional<uint32_t> PathPool::pick_recipient(ActiveWork& work, smtp::Body* body,
+                                                 TimePoint now) {
   smtp::Body made;
   uint32_t index = 0;
   bool ready = false;
@@ -200,7 +202,8 @@ bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
 }
 
 // Where the message is the same for all, further recipients of the work go with it, as many as site and host take.
-void PathPool::add_recipients(const Session& session, ActiveWork& work, Message& message, TimePoint now) {
+void PathPool::add_recipients(const Session& session, ActiveWork& work, Message& message,
+                              TimePoint now) {
   if (!work.work->campaign->renderer->same_for_all() ||
       !work.recipient(message.indexes.front()).return_path.empty()) {
     return;
@@ -279,8 +282,8 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
   }
 }
 
-void PathPool::count_result(Session& session, const InFlight& sent, uint32_t index, const smtp::Outcome& outcome,
-                            TimePoint now) {
+void PathPool::count_result(Session& session, const InFlight& sent, uint32_t index,
+                            const smtp::Outcome& outcome, TimePoint now) {
   ActiveWork& work = *sent.work;
   Host& host = *session.host();
   const Answer answer{&outcome, host.name, session.source(), true};
@@ -297,7 +300,8 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
   report(action, campaign, now);
   if (action.no_pipelining) learn(host, smtp::kNoPipelining);
   // What this server lacks (SMTPUTF8, REQUIRETLS, room for the size) another one of the set may have.
-  const bool elsewhere = outcome.here_only && hosts_.size() > 1 && decision.verdict == Verdict::kBounced &&
+  const bool elsewhere = outcome.here_only && hosts_.size() > 1 &&
+                         decision.verdict == Verdict::kBounced &&
                          attempt(work, index, now).free_retries < kFreeRetries;
   if (elsewhere) decision = {true, {}, 0};
   const bool next_host = (action.next_host && hosts_.size() > 1) || elsewhere;

@@ -116,7 +116,8 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
   if (!end.connected && session.addresses().size() > 1 && !tools_.draining) {
     const size_t index =
         static_cast<size_t>(std::find(hosts_.begin(), hosts_.end(), host) - hosts_.begin());
-    return start_session(index, {session.addresses().begin() + 1, session.addresses().end()}, session.plan(), now);
+    return start_session(index, {session.addresses().begin() + 1, session.addresses().end()},
+                         session.plan(), now);
   }
   const std::string campaign(some_campaign());
   if (end.timed_out) {

@@ -83,8 +83,10 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   int64_t sign_target() const;
   std::optional<Opening> opening_of(dns::QueryId query);  // and it is one no more
   void ask_tlsa_or_connect(Opening opening, TimePoint now);
-  void connect(size_t host, std::vector<net::Endpoint> addresses, const DaneDecision& dane, TimePoint now);
-  void start_session(size_t host, std::vector<net::Endpoint> addresses, TlsPlan plan, TimePoint now);
+  void connect(size_t host, std::vector<net::Endpoint> addresses, const DaneDecision& dane,
+               TimePoint now);
+  void start_session(size_t host, std::vector<net::Endpoint> addresses, TlsPlan plan,
+                     TimePoint now);
   smtp::ClientOptions client_options(const HostFacts& facts, const TlsPlan& plan);
   smtp::Chunking chunking(const HostFacts& facts) const;
   void report_tls(const Session& session, const SessionEnd* end);

@@ -68,7 +68,8 @@ struct Preparer::Batch {
     items.reserve(inputs.size());
     for (const Input& input : inputs) {
       const bool again = !items.empty() && campaign->renderer->same_for_all();
-      items.push_back(again ? Item{input.index, items.front().body, items.front().error} : make(input));
+      items.push_back(again ? Item{input.index, items.front().body, items.front().error}
+                            : make(input));
     }
     took = monotonic_now() - start;
   }

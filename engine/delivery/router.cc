@@ -63,8 +63,8 @@ struct Router::Impl {
     dns::MxAnswer mx;
     dns::TxtAnswer txt;
   };
-  std::unordered_map<std::string, Search> searches;       // by domain
-  std::unordered_map<dns::QueryId, std::string> queries;  // whose
+  std::unordered_map<std::string, Search> searches;                  // by domain
+  std::unordered_map<dns::QueryId, std::string> queries;             // whose
   std::unordered_map<std::string, std::weak_ptr<const Path>> paths;  // by key
   std::unordered_map<std::string, TimePoint> not_found;              // domain -> first NXDOMAIN
   size_t sweep_at = 1024;
@@ -132,15 +132,18 @@ struct Router::Impl {
     return answer;
   }
 
-  RouteAnswer direct(const std::string& domain, const dns::MxAnswer& mx, const StsDecision& policy) {
+  RouteAnswer direct(const std::string& domain, const dns::MxAnswer& mx,
+                     const StsDecision& policy) {
     Path path;
     path.hosts = mx.hosts;
     path.mx_authenticated = mx.authenticated;
     path.sts = policy.verdict;
     if (policy.verdict == StsVerdict::kEnforce) {
-      std::erase_if(path.hosts, [&](const dns::MxHost& host) { return !matches(*policy.policy, host.name); });
+      std::erase_if(path.hosts,
+                    [&](const dns::MxHost& host) { return !matches(*policy.policy, host.name); });
       if (path.hosts.empty()) {
-        return refusal(false, 451, "4.7.5", "no mail exchanger of " + domain + " is one that its MTA-STS policy names");
+        return refusal(false, 451, "4.7.5",
+                       "no mail exchanger of " + domain + " is one that its MTA-STS policy names");
       }
     }
     path.port = settings.smtp_port;
@@ -188,7 +191,8 @@ struct Router::Impl {
     tell(domain, refusal(false, 451, "4.7.5", std::move(why)));
   }
 
-  RouteAnswer answer(const std::string& domain, const dns::MxAnswer& mx, const StsDecision& policy) {
+  RouteAnswer answer(const std::string& domain, const dns::MxAnswer& mx,
+                     const StsDecision& policy) {
     if (mx.kind != dns::MxKind::kNxDomain) not_found.erase(domain);
     switch (mx.kind) {
       case dns::MxKind::kHosts:
@@ -206,8 +210,8 @@ struct Router::Impl {
   }
 };
 
-Router::Router(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, StsDesk* sts, Receiver& receiver,
-               std::function<TimePoint()> clock)
+Router::Router(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, StsDesk* sts,
+               Receiver& receiver, std::function<TimePoint()> clock)
     : loop_(loop),
       impl_(std::make_shared<Impl>(
           Impl{settings, resolver, sts, receiver, std::move(clock), {}, {}, {}, {}})) {}
@@ -248,12 +252,13 @@ void Router::look_at_policy(const std::string& domain) {
   const bool waits = decision.verdict == StsVerdict::kWait;
   bool fetching = false;
   if (decision.fetch) {
-    fetching = impl_->sts->fetch(domain, decision.id, [this, &loop = loop_, waits, domain, alive = std::weak_ptr(impl_)] {
-      if (!waits) return;
-      loop.post([this, domain, alive] {
-        if (!alive.expired()) look_at_policy(domain);
-      });
-    });
+    fetching = impl_->sts->fetch(
+        domain, decision.id, [this, &loop = loop_, waits, domain, alive = std::weak_ptr(impl_)] {
+          if (!waits) return;
+          loop.post([this, domain, alive] {
+            if (!alive.expired()) look_at_policy(domain);
+          });
+        });
   }
   if (waits && fetching) return;
   // Too many fetches wait already: the domain's turn comes with its next message.

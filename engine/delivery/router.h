@@ -49,9 +49,10 @@ struct Path {
   std::string key;                 // the MX set, sorted; unique per path
   std::vector<dns::MxHost> hosts;  // in preference order
   uint16_t port = 25;
-  bool routed = false;  // static route or relay: private addresses allowed, no rate cap
-  bool mx_authenticated = false;       // by DNSSEC
-  StsVerdict sts = StsVerdict::kNone;  // kTesting, kEnforce: what the domains' policies want of these hosts
+  bool routed = false;            // static route or relay: private addresses allowed, no rate cap
+  bool mx_authenticated = false;  // by DNSSEC
+  StsVerdict sts =
+      StsVerdict::kNone;  // kTesting, kEnforce: what the domains' policies want of these hosts
   bool implicit_tls = false;
   bool auth_in_clear = false;  // a relay on this machine: a password may travel without TLS
   std::shared_ptr<const smtp::Credentials> credentials;
@@ -75,8 +76,8 @@ class Router final : public dns::Resolver::Receiver {
     virtual void on_route(uint64_t id, const RouteAnswer& answer) = 0;
   };
   // sts: null when MTA-STS is not looked at.
-  Router(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, StsDesk* sts, Receiver& receiver,
-         std::function<TimePoint()> clock = monotonic_now);
+  Router(net::Loop& loop, const Settings& settings, dns::Resolver& resolver, StsDesk* sts,
+         Receiver& receiver, std::function<TimePoint()> clock = monotonic_now);
   ~Router() override;
   // Answers by on_route(id) later, or at once through the return value when no look-up is needed (static route). Several ids
   // may wait for one domain. The first NXDOMAIN is temporary (451 4.4.4); one more, a minute or later, is permanent.

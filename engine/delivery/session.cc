@@ -178,7 +178,8 @@ bool Session::fill(TimePoint now) {
     if (!owner_.next_message(*this, message)) break;
     took = true;
     ++submitted_;
-    in_flight_.push_back({++last_txn_, message.work, std::move(message.indexes), message.body, now, {}});
+    in_flight_.push_back(
+        {++last_txn_, message.work, std::move(message.indexes), message.body, now, {}});
     smtp::Transaction transaction;
     transaction.id = last_txn_;
     transaction.mail_from = std::move(message.mail_from);

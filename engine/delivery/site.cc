@@ -212,8 +212,8 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   const auto campaign = [&] { return fmt::format("campaign rate ({})", per_time(campaign_rate)); };
   if (campaign_rate > 0 && held >= waiting_) return campaign();
   if (now < quota_until_) {
-    return fmt::format("daily limit ({} in 24 h, {}), next in {}", limits_.daily, limits_.daily_from,
-                       short_time(quota_until_ - now));
+    return fmt::format("daily limit ({} in 24 h, {}), next in {}", limits_.daily,
+                       limits_.daily_from, short_time(quota_until_ - now));
   }
   if (!token(now)) {
     const bool learned_rate = rate_cap_.holds(now) && bucket_.rate() < limits_.rate + 1e-9;

@@ -18,10 +18,11 @@ StsDecision StsService::decide(const std::string& domain, const dns::TxtAnswer& 
 bool StsService::fetch(const std::string& domain, const std::string& id,
                        std::function<void()> done) {
   if (!fetcher_) return false;
-  return fetcher_->fetch(domain, [this, domain, id, done = std::move(done)](const StsOutcome& outcome) {
-    cache_.store(domain, id, outcome, wall_now());
-    done();
-  });
+  return fetcher_->fetch(domain,
+                         [this, domain, id, done = std::move(done)](const StsOutcome& outcome) {
+                           cache_.store(domain, id, outcome, wall_now());
+                           done();
+                         });
 }
 
 }  // namespace volley::delivery

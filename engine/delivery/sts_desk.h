@@ -23,7 +23,8 @@ class StsDesk {
   virtual ~StsDesk() = default;
   virtual StsDecision decide(const std::string& domain, const dns::TxtAnswer& txt) = 0;
   // False: too many wait; `done` is dropped.
-  virtual bool fetch(const std::string& domain, const std::string& id, std::function<void()> done) = 0;
+  virtual bool fetch(const std::string& domain, const std::string& id,
+                     std::function<void()> done) = 0;
 };
 
 class StsService final : public StsDesk {

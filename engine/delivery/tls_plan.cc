@@ -11,7 +11,8 @@ void require_pkix(TlsPlan& plan, std::string_view name, bool enforce) {
   plan.start.demand.enforce = enforce;
 }
 
-void require_tlsa(TlsPlan& plan, const Path& path, std::string_view name, const DaneDecision& dane) {
+void require_tlsa(TlsPlan& plan, const Path& path, std::string_view name,
+                  const DaneDecision& dane) {
   plan.mode = smtp::TlsMode::kRequired;
   plan.policy = PolicyType::kTlsa;
   plan.start.server_name = dane.base;
@@ -54,7 +55,8 @@ TlsPlan plan_tls(const Path& path, std::string_view host_name, const DaneDecisio
     plan.policy = PolicyType::kOperator;
     return plan;
   }
-  const bool daned = dane.verdict == DaneVerdict::kAuthenticate || dane.verdict == DaneVerdict::kEncrypt;
+  const bool daned =
+      dane.verdict == DaneVerdict::kAuthenticate || dane.verdict == DaneVerdict::kEncrypt;
   if (daned) {
     require_tlsa(plan, path, host_name, dane);
   } else if (path.sts == StsVerdict::kEnforce) {
@@ -65,7 +67,8 @@ TlsPlan plan_tls(const Path& path, std::string_view host_name, const DaneDecisio
     plan.policy = PolicyType::kSts;
     require_pkix(plan, host_name, false);
   }
-  const bool authenticated = plan.start.demand.kind != TlsDemand::Kind::kNone && plan.start.demand.enforce;
+  const bool authenticated =
+      plan.start.demand.kind != TlsDemand::Kind::kNone && plan.start.demand.enforce;
   if (wanted == TlsPolicy::kVerified && !authenticated) {
     plan.mode = smtp::TlsMode::kRequired;
     plan.policy = PolicyType::kOperator;

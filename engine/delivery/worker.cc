@@ -72,8 +72,9 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   options.dedupe_key = shared.dedupe_key;
   options.seed = Random::seed_from_system();
   w->door_ = std::make_unique<queue::Door>(w->loop_, shared.queue, shared.engine_id);
-  w->router_ = std::make_unique<Router>(w->loop_, settings, *w->resolver_,
-                                        shared.commons.sts.running() ? &shared.commons.sts : nullptr, *w);
+  w->router_ =
+      std::make_unique<Router>(w->loop_, settings, *w->resolver_,
+                               shared.commons.sts.running() ? &shared.commons.sts : nullptr, *w);
   w->sites_ = std::make_unique<SiteTable>(w->loop_, settings, *w->resolver_, shared.commons,
                                           shared.registry, w->shard_, *w,
                                           Random::seed_from_system(), index);

@@ -65,19 +65,24 @@ struct Renderer::Impl {
 // An address in `to` that is no template is the list's own.
 Status Renderer::Impl::compile_to(const Content& content, const ContentCompiler& compiler) {
   const size_t open = content.to.rfind('<');
-  if (content.literal || open == std::string::npos || content.to.find("{{", open) != std::string::npos) return {};
+  if (content.literal || open == std::string::npos ||
+      content.to.find("{{", open) != std::string::npos)
+    return {};
   const auto parsed = parse_mailbox("list " + content.to.substr(open));
-  if (!parsed.ok()) return Error{Errc::kData, compiler.source_of("to") + ": " + parsed.error().message};
+  if (!parsed.ok())
+    return Error{Errc::kData, compiler.source_of("to") + ": " + parsed.error().message};
   to_address = parsed->address.str();
   return {};
 }
 
 bool Renderer::Impl::constant() const {
   const auto fixed = [](const auto& line) { return !line || line->constant(); };
-  return sender.constant() && to.constant() && subject.constant() && fixed(reply_to) && fixed(return_path) &&
-         body->constant() &&
-         std::all_of(headers.begin(), headers.end(), [](const UserHeader& h) { return h.value.constant(); }) &&
-         std::all_of(unsubscribe.begin(), unsubscribe.end(), [](const RowTemplate& uri) { return uri.constant(); });
+  return sender.constant() && to.constant() && subject.constant() && fixed(reply_to) &&
+         fixed(return_path) && body->constant() &&
+         std::all_of(headers.begin(), headers.end(),
+                     [](const UserHeader& h) { return h.value.constant(); }) &&
+         std::all_of(unsubscribe.begin(), unsubscribe.end(),
+                     [](const RowTemplate& uri) { return uri.constant(); });
 }
 
 Status Renderer::Impl::compile_lines(const Content& content, const ContentCompiler& compiler) {
@@ -223,7 +228,8 @@ Status Renderer::render(const RecipientView& recipient, const Stamp& stamp,
   if (Status status = me.append_reply_to(recipient.values, out); !status.ok()) return status;
   std::string line;
   me.to.render(recipient.values, Escape::kHeader, line);
-  Status to = append_mailbox("To", line, me.to_address.empty() ? recipient.address : me.to_address, out);
+  Status to =
+      append_mailbox("To", line, me.to_address.empty() ? recipient.address : me.to_address, out);
   if (!to.ok()) return to;
   line.clear();
   me.subject.render(recipient.values, Escape::kHeader, line);

@@ -31,7 +31,8 @@ struct RouterTest : ::testing::Test {
   uint64_t ids = 0;
 
   void start() {
-    router = std::make_unique<Router>(loop, settings, resolver, nullptr, answers, [this] { return now; });
+    router = std::make_unique<Router>(loop, settings, resolver, nullptr, answers,
+                                      [this] { return now; });
   }
   void hosts(const std::string& domain, std::vector<dns::MxHost> mx) {
     resolver.mx_of[domain] = mx_answer(dns::MxKind::kHosts, std::move(mx));
