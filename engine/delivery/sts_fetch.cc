@@ -79,7 +79,8 @@ void StsFetch::try_next_address() {
 
 void StsFetch::on_connected() {
   connect_deadline_.cancel();
-  const Status started = stream_->start_tls(tls_, {.server_name = host_});
+  const Status started = stream_->start_tls(
+      tls_, {.server_name = host_, .demand = {.kind = net::TlsDemand::Kind::kPkix}});
   if (!started) fail(StsFailure::kFetchError, started.error().message);
 }
 

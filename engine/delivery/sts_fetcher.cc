@@ -38,8 +38,9 @@ struct StsFetcher::Impl {
 };
 
 Status StsFetcher::Impl::open() {
-  auto context =
-      net::TlsContext::client({.verify = true, .ca_file = settings.ca_file, .max_sessions = 0});
+  // No sessions: each fetch looks at the certificate anew.
+  auto context = net::TlsContext::client(
+      {.ca_file = settings.ca_file, .system_cas = settings.ca_file.empty(), .max_sessions = 0});
   if (!context) return context.error();
   tls = std::move(*context);
   auto made = dns::CaresResolver::create(loop, settings.dns, Random::seed_from_system());

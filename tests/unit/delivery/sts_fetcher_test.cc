@@ -160,6 +160,11 @@ TEST_F(StsFetcherTest, CertificateOfAnotherName) {
   }
 }
 
+TEST_F(StsFetcherTest, TheCommonNameIsNoName) {
+  serve(ca_->issue({.names = {}, .common_name = "mta-sts.example.com"}));
+  expect_failure(StsFailure::kWebPkiInvalid, "ostname mismatch");
+}
+
 TEST_F(StsFetcherTest, ExpiredCertificate) {
   serve(ca_->issue({.names = {"mta-sts.example.com"}, .from_days = -30, .to_days = -1}));
   expect_failure(StsFailure::kWebPkiInvalid, "expired");
