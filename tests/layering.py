@@ -76,7 +76,7 @@ ONLY_FILES = {
 # The system: C and POSIX, wherever needed.
 SYSTEM = re.compile(
     r"^(sys|netinet|arpa|linux|net)/[\w./]+$|^(unistd|fcntl|poll|signal|netdb|pwd|grp|termios|locale|wctype|wchar|spawn"
-    r"|dirent|getopt|pthread|sched|syslog|sysexits|time|errno|string|strings|stdio|stdlib|stdint|stddef|ctype|limits"
+    r"|dirent|getopt|pthread|semaphore|sched|syslog|sysexits|time|errno|string|strings|stdio|stdlib|stdint|stddef|ctype|limits"
     r"|math|iconv|langinfo|libgen|glob|fnmatch|dlfcn|execinfo|resolv|ifaddrs|endian|byteswap|immintrin|malloc)\.h$"
 )
 STANDARD = re.compile(r"^[a-z_0-9]+$")  # <vector>, <cstdint>

@@ -40,7 +40,7 @@ struct StsFetcher::Impl {
 Status StsFetcher::Impl::open() {
   // No sessions: each fetch looks at the certificate anew.
   auto context = net::TlsContext::client(
-      {.ca_file = settings.ca_file, .system_cas = settings.ca_file.empty(), .max_sessions = 0});
+      {.ca_file = settings.ca_file, .system_cas = settings.system_cas, .max_sessions = 0});
   if (!context) return context.error();
   tls = std::move(*context);
   auto made = dns::CaresResolver::create(loop, settings.dns, Random::seed_from_system());

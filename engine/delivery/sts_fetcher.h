@@ -32,7 +32,8 @@ struct StsFetcherSettings {
   dns::Settings dns;
   // Names that are not looked up, as in a hosts file. Ports do not count.
   std::map<std::string, net::Endpoint> hosts;
-  std::string ca_file;  // PEM; empty: the system's trust store
+  std::string ca_file;     // PEM: CAs to trust besides the system's
+  bool system_cas = true;  // false: trust `ca_file` only
   uint16_t port = 443;
   Duration timeout = std::chrono::seconds(60);          // of a whole fetch
   Duration connect_timeout = std::chrono::seconds(10);  // then the next address gets its turn

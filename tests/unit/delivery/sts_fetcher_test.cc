@@ -68,6 +68,7 @@ class StsFetcherTest : public testing::Test {
     site_->reply = http(kPolicy);
     settings_.port = site_->port();
     settings_.ca_file = ca_file_;
+    settings_.system_cas = false;
     settings_.dns.servers = {
         net::Endpoint::v4({127, 0, 0, 1}, 9)};  // not asked unless a test says so
     settings_.dns.allow_private = true;
@@ -160,6 +161,11 @@ TEST_F(StsFetcherTest, CertificateOfAnotherName) {
   }
 }
 
+TEST_F(StsFetcherTest, TheCommonNameIsNoName) {
+  serve(ca_->issue({.names = {}, .common_name = "mta-sts.example.com"}));
+  expect_failure(StsFailure::kWebPkiInvalid, "ostname mismatch");
+}
+
 TEST_F(StsFetcherTest, ExpiredCertificate) {
   serve(ca_->issue({.names = {"mta-sts.example.com"}, .from_days = -30, .to_days = -1}));
   expect_failure(StsFailure::kWebPkiInvalid, "expired");
@@ -181,7 +187,10 @@ TEST_F(StsFetcherTest, CertificateOfAnUnknownCa) {
   EXPECT_TRUE(site_->requests.empty());
 }
 
-TEST_F(StsFetcherTest, TheSystemsTrustStoreDoesNotKnowOurCa) {
+TEST_F(StsFetcherTest, TrustBesidesTheSystems) {
+  settings_.system_cas = true;
+  EXPECT_EQ(fetch().failure, StsFailure::kNone);
+  fetcher_.reset();
   settings_.ca_file.clear();
   expect_failure(StsFailure::kWebPkiInvalid, "certificate");
 }

@@ -80,7 +80,7 @@ TestCa::~TestCa() = default;
 
 net::TlsIdentity TestCa::issue(const TestCertificate& wanted) const {
   const PkeyPtr key(EVP_EC_gen("P-256"));
-  const X509Ptr made = blank("a server", key.get(), wanted.from_days, wanted.to_days);
+  const X509Ptr made = blank(wanted.common_name, key.get(), wanted.from_days, wanted.to_days);
   X509_set_issuer_name(made.get(), X509_get_subject_name(keys_->certificate.get()));
   std::string names;
   for (const std::string& name : wanted.names) names += (names.empty() ? "DNS:" : ",DNS:") + name;

@@ -10,7 +10,8 @@
 namespace volley::delivery {
 
 struct TestCertificate {
-  std::vector<std::string> names;     // subjectAltName
+  std::vector<std::string> names;  // subjectAltName; none: the extension is left out
+  std::string common_name = "a server";
   long from_days = -1, to_days = 30;  // from now
 };
 
