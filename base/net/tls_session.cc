@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kHandshakeCap = size_t{256} << 10;
 constexpr size_t kLateMessages = 100;
-constexpr int kBiggestGroup = 4096;        // bits; 10000 would stop the loop for a second
+constexpr int kBiggestGroup = 4096;       // bits; 10000 would stop the loop for a second
 constexpr size_t kBiggestSession = 8192;  // serialised; tickets alone may have 64 KiB
 
 std::string openssl_reason(const char* fallback) {
@@ -148,7 +148,7 @@ Status TlsSession::prepare_client(const TlsStart& start) {
   session_key_ = start.session_key.empty() ? name : start.session_key;
   if (session_key_.empty()) return {};
   // A session vouches for what it was verified for, and for nothing else.
-  session_key_ += '\n' + name + '\n' + digest(demand);
+  session_key_ += '\n' + digest(demand, name);
   offer_session();
   return {};
 }

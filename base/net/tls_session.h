@@ -2,7 +2,7 @@
 //
 // Purpose   OpenSSL's engine on a BIO of our own that reads straight from the bytes just received and writes straight
 //           into the buffer to be sent: one copy less each way than memory BIOs.
-// Ownership The stream owns it. The span given to feed() must stay valid until the next feed() or keep_unread().
+// Ownership The stream owns it. The span given to feed() must stay valid until the next feed().
 // Thread    One owner.
 // Errors    State::kFailed, with error() for a person and, of a handshake, failure() for reports.
 //           Not for: sockets, timeouts.

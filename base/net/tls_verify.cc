@@ -118,11 +118,12 @@ Status apply(const TlsDemand& demand, const std::string& server_name, SSL* ssl,
   return demand_names(names, ssl);
 }
 
-std::string digest(const TlsDemand& demand) {
+std::string digest(const TlsDemand& demand, const std::string& server_name) {
   std::string all;
   all += static_cast<char>('0' + static_cast<int>(demand.kind));
   all += static_cast<char>('0' + static_cast<int>(lowest_version(demand)));
   all += demand.enforce ? 'e' : 'n';
+  put(all, server_name);
   std::vector<std::string> names = demand.names;
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) put(all, name);

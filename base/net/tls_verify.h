@@ -20,9 +20,9 @@ int wire_version(TlsVersion version);
 Status apply(const TlsDemand& demand, const std::string& server_name, SSL* ssl,
              X509_STORE* trusted);
 
-// Same digest, same demand: what one connection has found out holds for the other. The order of
-// names and records does not count.
-std::string digest(const TlsDemand& demand);
+// Same digest, same demand of the same server: what one connection has found out holds for the
+// other. The order of names and records does not count.
+std::string digest(const TlsDemand& demand, const std::string& server_name);
 
 // After a full handshake.
 TlsTrust find_trust(TlsDemand::Kind kind, SSL* ssl);
