@@ -1,10 +1,11 @@
 #include "engine/cli/interrupt.h"
 
-#include <semaphore.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "engine/cli/exit_code.h"
 
@@ -15,8 +16,13 @@ namespace {
 std::atomic<bool> flag{false};
 std::atomic<unsigned> signals{0};
 std::atomic<bool> awaited{false};  // by a SecondInterrupt
-sem_t second;
-static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<unsigned>::is_always_lock_free);
+std::atomic<int> second{-1};       // eventfd; never closed: a handler may be about to write to it
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+void post() {
+  const uint64_t one = 1;
+  (void)!write(second, &one, sizeof one);
+}
 
 void on_signal(int) {
   flag = true;
@@ -24,13 +30,14 @@ void on_signal(int) {
   if (before == 0) return;
   if (before > 1 || !awaited) _exit(kExitTempFail);
   const int interrupted_call = errno;
-  sem_post(&second);
+  post();
   errno = interrupted_call;
 }
 
 }  // namespace
 
 void watch_interrupts() {
+  if (second < 0) second = eventfd(0, EFD_CLOEXEC);
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
@@ -41,20 +48,22 @@ bool interrupted() { return flag.load(); }
 bool interrupted_twice() { return signals.load() > 1; }
 const std::atomic<bool>& interrupt_flag() { return flag; }
 
-SecondInterrupt::SecondInterrupt() {
-  sem_init(&second, 0, 0);
-  awaited = true;
-}
+// Without a descriptor there is nothing to wait on, and the second signal ends the process as ever.
+SecondInterrupt::SecondInterrupt() { awaited = second >= 0; }
 
-// The semaphore stays: a handler may be about to post it.
 SecondInterrupt::~SecondInterrupt() { awaited = false; }
 
 bool SecondInterrupt::wait() {
-  while (sem_wait(&second) != 0 && errno == EINTR) {
+  uint64_t posted = 0;
+  while (!interrupted_twice() && !cancelled_) {
+    if (read(second, &posted, sizeof posted) < 0 && errno != EINTR) break;
   }
   return interrupted_twice();
 }
 
-void SecondInterrupt::cancel() { sem_post(&second); }
+void SecondInterrupt::cancel() {
+  cancelled_ = true;
+  post();
+}
 
 }  // namespace volley::cli

@@ -3,7 +3,7 @@
 // Purpose  Commands poll interrupted(); the second signal calls _exit(75) from the handler: everything durable is on disk.
 //          A command that has something left to say then holds a SecondInterrupt: the second signal ends its wait(), and
 //          the third ends the process.
-// Thread   Install once, on the main thread, before other threads start. The handler stores, posts a semaphore, or exits;
+// Thread   Install once, on the main thread, before other threads start. The handler stores, writes to an eventfd, or exits:
 //          all of that is async-signal-safe.
 #pragma once
 
@@ -26,6 +26,9 @@ class SecondInterrupt {
 
   bool wait();      // blocks until the second signal comes, or until cancel(): false then
   void cancel();
+
+ private:
+  std::atomic<bool> cancelled_{false};
 };
 
 }  // namespace volley::cli

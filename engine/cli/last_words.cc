@@ -11,7 +11,8 @@ constexpr Duration kGrace = std::chrono::milliseconds(500);
 
 }  // namespace
 
-LastWords::LastWords(bool json, std::FILE* out) : json_(json), out_(out), exit_code_(kExitTempFail) {
+LastWords::LastWords(bool json, std::FILE* out)
+    : json_(json), out_(out), exit_code_(kExitTempFail) {
   watcher_ = std::thread([this] { watch(); });
 }
 
@@ -64,7 +65,8 @@ void LastWords::watch() {
   }
   if (ending_) return;
   if (phase_ == Phase::kOwed) {
-    std::fprintf(stderr, "%svolley: stopped at once; the same command goes on where this one stopped\n",
+    std::fprintf(stderr,
+                 "%svolley: stopped at once; the same command goes on where this one stopped\n",
                  isatty(STDERR_FILENO) == 1 ? "\n" : "");
     known_->campaign.reason = "interrupted: these are the last known counts";
     (void)print(*known_);

@@ -25,8 +25,8 @@ class LastWords {
   explicit LastWords(bool json, std::FILE* out = stdout);
   ~LastWords();
 
-  void know(const Summary& summary);                       // the first time: from here on something is owed
-  Status say(const Summary& summary, int exit_code);       // kIo: could not be written
+  void know(const Summary& summary);  // the first time: from here on something is owed
+  Status say(const Summary& summary, int exit_code);  // kIo: could not be written
 
  private:
   enum class Phase { kNothingOwed, kOwed, kSaying, kSaid };

@@ -2,8 +2,12 @@
 
 namespace volley::cli {
 
-SendImport::SendImport(const Workplace& place, queue::Campaign campaign, Source source, std::function<void()> on_queued)
-    : place_(place), campaign_(std::move(campaign)), source_(std::move(source)), on_queued_(std::move(on_queued)) {
+SendImport::SendImport(const Workplace& place, queue::Campaign campaign, Source source,
+                       std::function<void()> on_queued)
+    : place_(place),
+      campaign_(std::move(campaign)),
+      source_(std::move(source)),
+      on_queued_(std::move(on_queued)) {
   thread_ = std::thread([this] { import(); });
 }
 
@@ -52,9 +56,11 @@ void SendImport::import() {
     share_ = fraction;
   };
   if (campaign_.stream) options.on_flush = on_queued_;
-  auto totals = intake::run_import(**store, campaign_, *epoch, options, *source_.suppressed, source_.events, stop_);
+  auto totals = intake::run_import(**store, campaign_, *epoch, options, *source_.suppressed,
+                                   source_.events, stop_);
   if (!totals) return finish(totals.error());
-  Status closed = (*store)->close_import(campaign_.id, *epoch, totals->read, totals->invalid, totals->duplicate);
+  Status closed = (*store)->close_import(campaign_.id, *epoch, totals->read, totals->invalid,
+                                         totals->duplicate);
   if (closed) on_queued_();
   finish(std::move(closed));
 }

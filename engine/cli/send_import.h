@@ -26,17 +26,18 @@ class SendImport {
     const intake::SuppressionList* suppressed = nullptr;
     metrics::EventLog* events = nullptr;
   };
-  SendImport(const Workplace& place, queue::Campaign campaign, Source source, std::function<void()> on_queued);
+  SendImport(const Workplace& place, queue::Campaign campaign, Source source,
+             std::function<void()> on_queued);
   ~SendImport();
 
-  void stop();                           // and wait; a rerun goes on from here
+  void stop();  // and wait; a rerun goes on from here
   bool done() const { return done_; }
   Status result() const;
-  intake::ImportTotals totals() const;   // so far
-  double share() const;                  // of the list, 0..1
+  intake::ImportTotals totals() const;  // so far
+  double share() const;                 // of the list, 0..1
 
  private:
-  void import();                         // on its thread
+  void import();  // on its thread
   void finish(Status status);
 
   const Workplace& place_;
@@ -45,7 +46,7 @@ class SendImport {
   const std::function<void()> on_queued_;
   std::atomic<bool> stop_{false}, done_{false};
   mutable std::mutex mutex_;
-  intake::ImportTotals totals_;          // below: guarded by mutex_
+  intake::ImportTotals totals_;  // below: guarded by mutex_
   double share_ = 0;
   Status result_;
   std::thread thread_;

@@ -16,10 +16,12 @@ intake::ListFacts example() {
 }
 
 TEST(SendPreview, ADryRunCountsAsTheImportWill) {
-  EXPECT_EQ(dry_run_json(example()),
-            R"({"read":5003,"accepted":5000,"invalid":2,"duplicate":1,"suppressed":3,"domains":20})");
+  EXPECT_EQ(
+      dry_run_json(example()),
+      R"({"read":5003,"accepted":5000,"invalid":2,"duplicate":1,"suppressed":3,"domains":20})");
   EXPECT_EQ(dry_run_text(example()),
-            "5,003 rows read, 5,000 accepted (3 of them suppressed), 2 invalid, 1 duplicate, 20 domains; every message was "
+            "5,003 rows read, 5,000 accepted (3 of them suppressed), 2 invalid, 1 duplicate, 20 "
+            "domains; every message was "
             "rendered; nothing was queued\n");
 }
 
@@ -34,7 +36,8 @@ TEST(SendPreview, ThePromptSaysWhoGetsNothing) {
 TEST(SendPreview, ACleanListTakesOneLine) {
   intake::ListFacts facts;
   facts.rows = facts.domains = 1;
-  EXPECT_EQ(recipients_text(facts, "unsigned", "rejects.csv"), "1 recipient in 1 domain, unsigned\n");
+  EXPECT_EQ(recipients_text(facts, "unsigned", "rejects.csv"),
+            "1 recipient in 1 domain, unsigned\n");
 }
 
 TEST(SendPreview, ACampaignThatGoesOnSaysWhatIsLeft) {
