@@ -35,6 +35,7 @@ class UvStream final : public Stream, private FlushEntry {
   bool is_tls() const override { return tls_ != nullptr; }
   void end() override;
   void close() override;
+  void abort() override;
   bool is_open() const override { return !closed_; }
   void set_listener(StreamListener& listener) override;
   void quickack() override;
