@@ -32,6 +32,7 @@ class Reader {
     std::string_view rest = line;
     const std::string_view word = word_of(rest);
     if (word.empty() || word[0] == '#' || word[0] == '?') return {};
+    any_ = true;
     const std::string_view text =
         line.substr(std::min(line.find(word) + word.size() + 1, line.size()));
     if (word == "<") {
@@ -66,6 +67,7 @@ class Reader {
     return {};
   }
 
+  bool any() const { return any_; }
   std::vector<Script::Step> take() { return std::move(steps_); }
 
  private:
@@ -128,6 +130,7 @@ class Reader {
 
   std::vector<Script::Step> steps_;
   int number_ = 0;
+  bool any_ = false;
   bool data_asked_ = false;  // the last command was DATA
   bool in_content_ = false;
   bool challenged_ = false;
@@ -144,9 +147,8 @@ Result<Script> Script::parse(std::string_view text) {
     if (Status status = reader.read(line, number); !status) return status.error();
   }
   Script script;
+  if (!reader.any()) return Error{Errc::kData, "a dialogue without a line"};
   script.steps_ = reader.take();
-  if (script.steps_.empty())
-    return Error{Errc::kData, "a dialogue in which the server does nothing"};
   return script;
 }
 

@@ -9,7 +9,7 @@
 //             >bdat N      a BDAT line and as many octets as it says
 //             >part N      something has come that was not read yet
 //             < LINE, <raw TEXT   said; consecutive ones together
-//             tls          hand-shake as a server; tlsfail: noise instead
+//             tls          hand-shake as a server; tlsfail: noise in answer to the client's
 //             eof          close
 //           `ready KEYWORD...` is the greeting and EHLO. row, option, submit, quit, wait, timeout, >none and what begins
 //           with `?` are the client's business and passed over; `timeout` is therefore a silence that the client ends.

@@ -90,6 +90,7 @@ bool ScriptPlayer::step(const Script::Step& step, Move& move) {
       move.kind = Kind::kTls;
       return true;
     case Script::Kind::kNoise:
+      if (input_.empty()) return false;  // it answers something
       move.kind = Kind::kNoise;
       return true;
     case Script::Kind::kClose:

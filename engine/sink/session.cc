@@ -57,6 +57,10 @@ void Session::cut() {
 }
 
 void Session::on_data(std::span<const char> bytes) {
+  if (mode_ == Mode::kNoisy) {
+    stream_->write(noise(trouble().random, kNoise));
+    mode_ = Mode::kDeaf;
+  }
   if (mode_ != Mode::kLive) return;
   if (trouble_ && trouble_->waits == Waits::kIdle) {
     trouble_->waits = Waits::kNothing;
@@ -102,9 +106,8 @@ void Session::pump() {
 }
 
 void Session::send() {
-  if (trouble_ && (!trouble_->queue.empty() || !worker_.shared().options.delays.distance.none())) {
-    return say(collect());
-  }
+  const bool queued = trouble_ && !trouble_->queue.empty();
+  if (queued || !worker_.shared().options.delays.distance.none()) return say(collect());
   std::array<smtp::OutSlice, 32> slices;
   while (const size_t n = server_.gather(slices)) {
     size_t bytes = 0;
@@ -132,7 +135,8 @@ void Session::say(std::string_view bytes) {
     stream_->write(bytes);
   } else {
     const TimePoint now = worker_.loop().now();
-    trouble().queue.push(bytes, now + distance.draw(trouble_->random));
+    Trouble& t = trouble();
+    t.queue.push(bytes, now + distance.draw(t.random));
     arm_queue();
   }
   update_reading();
@@ -169,6 +173,7 @@ void Session::finish() {
   }
   if (mode_ == Mode::kClosing) {
     if (stream_->pending() > 0) return;
+    if (worker_.has_lines()) return worker_.remove_later(id_);  // the log comes first
     stream_->close();
     return worker_.remove(id_);
   }
@@ -181,9 +186,8 @@ void Session::finish() {
 
 void Session::begin_tls() {
   const TlsFault fault = worker_.shared().options.tls_fault;
-  if (fault == TlsFault::kGarbage) stream_->write(noise(trouble().random, kNoise));
   if (fault == TlsFault::kGarbage || fault == TlsFault::kStall) {
-    mode_ = Mode::kDeaf;
+    mode_ = fault == TlsFault::kGarbage ? Mode::kNoisy : Mode::kDeaf;
     return;
   }
   net::TlsStart start;
@@ -209,7 +213,8 @@ void Session::update_reading() {
 
 // Re-armed only when it fires: a busy session moves its deadline with every read.
 void Session::on_timer() {
-  if (mode_ == Mode::kDeaf) return;  // for as long as the peer has patience
+  if (mode_ == Mode::kDeaf || mode_ == Mode::kNoisy)
+    return;  // for as long as the peer has patience
   if (mode_ == Mode::kLive && started_) {
     const TimePoint now = worker_.loop().now();
     if (server_.held()) return timer_.set_after(worker_.shared().options.server.idle);

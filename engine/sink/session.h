@@ -46,6 +46,7 @@ class Session final : public Connection {
   using Event = smtp::Server::Event;
   enum class Mode : uint8_t {
     kLive,
+    kNoisy,     // answers the first bytes with noise, then is deaf
     kDeaf,      // says nothing, drops what it reads
     kShut,      // says nothing, reads nothing
     kClosing,   // closes once what was said is with the kernel

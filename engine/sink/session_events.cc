@@ -81,8 +81,8 @@ void Session::on_connected_event() {
 
 void Session::on_auth(const Event& event) {
   if (event.type == Event::Type::kAuth) {
-    trouble().login =
-        std::make_unique<LoginExchange>(*worker_.shared().login, event.text, trouble_->random);
+    Trouble& t = trouble();
+    t.login = std::make_unique<LoginExchange>(*worker_.shared().login, event.text, t.random);
     if (obey(Step::kAuth, event.text, {}) != Verdict::kUsual) return;
   }
   log_in(event);

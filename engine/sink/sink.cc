@@ -40,7 +40,8 @@ Status check(const Options& o) {
                        !o.delays.work_none() || !o.log.empty();
   const bool odd = refuses || o.tls_fault == TlsFault::kGarbage || o.tls_fault == TlsFault::kStall;
   if (!o.dialog.empty() && (behaves || odd)) {
-    return usage("a dialogue is all that connections get: no rules, delays, logins, log or refused TLS");
+    return usage(
+        "a dialogue is all that connections get: no rules, delays, logins, log or refused TLS");
   }
   return {};
 }

@@ -77,7 +77,7 @@ void Worker::on_turn_end() {
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) continue;
     found->second->cut();
-    loop_.post([this, id] { remove(id); });
+    remove_later(id);
   }
 }
 

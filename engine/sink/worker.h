@@ -60,6 +60,10 @@ class Worker final : public net::TurnHook {
   net::Loop& loop() { return loop_; }
   bool logs() const { return log_ != nullptr; }
   void log(uint64_t session, const LogLine& line);
+  bool has_lines() const { return log_ && !log_->empty(); }  // not yet in the file
+  void remove_later(uint64_t session) {
+    loop_.post([this, session] { remove(session); });
+  }
   void remove(uint64_t session);  // now: the caller is gone after this
 
   void on_turn_end() override;
