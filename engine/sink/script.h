@@ -13,8 +13,9 @@
 //             eof          close
 //           `ready KEYWORD...` is the greeting and EHLO. row, option, submit, quit, wait, timeout, >none and what begins
 //           with `?` are the client's business and passed over; `timeout` is therefore a silence that the client ends.
-//           QUIT where another command was expected gets its 221; any other wrong word gets 503 and the end. After the last
-//           line nothing more is said, except 221 to QUIT.
+//           A client that has had all its answers may say NOOP in between, which gets 250, and QUIT, which gets 221 and the
+//           end; any other wrong word gets 503 and the end. After the last line nothing else is said, and nothing at all
+//           where the client's words were the last: that is a server that never answers.
 // Ownership A ScriptPlayer refers to its Script.
 // Thread    Script: any, it does not change. ScriptPlayer: one owner. No clock.
 // Errors    parse: kData with the line. The player: peer input never asserts, and it keeps at most 64 KiB of it.
@@ -63,11 +64,14 @@ class ScriptPlayer {
   }  // why it ended early; empty: it did not
 
  private:
+  // kStays: the step is still to come, or the dialogue is over.
+  enum class Progress : uint8_t { kWaits, kDone, kStays };
   bool take_line(std::string& line);
-  bool step(const Script::Step& step, Move& move);
-  bool verb(const Script::Step& step, std::string_view line, Move& move);
-  bool chunk();
-  bool content();
+  bool all_answered() const;  // the server spoke last
+  Progress step(const Script::Step& step, Move& move);
+  Progress verb(const Script::Step& step, std::string_view line, Move& move);
+  Progress chunk();
+  Progress content();
   Move stop(std::string_view line, std::string complaint);
 
   const Script& script_;

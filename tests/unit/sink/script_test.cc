@@ -77,6 +77,18 @@ TEST(Script, AnotherCommandEndsIt) {
   EXPECT_EQ(quits.player.complaint(), "");
 }
 
+TEST(Script, MarksInBetweenAreAnsweredWhereNothingElseIsOwed) {
+  Table t("< 220 hi\n> MAIL FROM:<>\n> RCPT TO:<>\n< 250 ok\n< 250 ok\n");
+  EXPECT_EQ(t.say("NOOP\r\nMAIL FROM:<>\r\nRCPT TO:<>\r\nNOOP\r\n"),
+            "220 hi\r\n250 2.0.0 Ok\r\n250 ok\r\n250 ok\r\n250 2.0.0 Ok\r\n");
+  Table owed("< 220 hi\n> MAIL FROM:<>\n> RCPT TO:<>\n< 250 ok\n");
+  EXPECT_EQ(owed.say("MAIL FROM:<>\r\nNOOP\r\n"),
+            "220 hi\r\n503 5.5.1 Error: not in this dialogue\r\n[close]");
+  Table silent("< 220 hi\n> DATA\n< 354 go\n> .\ntimeout\n");
+  EXPECT_EQ(silent.say("DATA\r\n"), "220 hi\r\n354 go\r\n");
+  EXPECT_EQ(silent.say("x\r\n.\r\nNOOP\r\nQUIT\r\n"), "");  // either would be taken for the dot's
+}
+
 TEST(Script, TlsPartsAndEnds) {
   Table tls(
       "< 220 hi\n> EHLO c\n< 250 STARTTLS\n> STARTTLS\n< 220 go\n? needtls\ntls\n> EHLO c\n<raw "
