@@ -107,6 +107,8 @@ class Stream {
   virtual void end() = 0;
   // Close now, drop unsent bytes; no further listener call. Idempotent.
   virtual void close() = 0;
+  // close(), and where there is TCP the peer sees a reset (RST) instead of an end.
+  virtual void abort() = 0;
   virtual bool is_open() const = 0;
 
   // Accepted streams read nothing until they have one. May be changed at any time.

@@ -185,6 +185,13 @@ void UvStream::close() {
   if (!closed_) start_close();
 }
 
+void UvStream::abort() {
+  if (closed_) return;
+  const linger at_once{1, 0};
+  if (kind_ == Kind::kTcp) ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  start_close();
+}
+
 void UvStream::start_close() {
   closed_ = true;
   reading_ = false;

@@ -36,6 +36,7 @@ class UvStream final : public Stream, private FlushEntry {
   TlsFailure tls_failure() const override { return tls_ ? tls_->failure() : TlsFailure::kNone; }
   void end() override;
   void close() override;
+  void abort() override;
   bool is_open() const override { return !closed_; }
   void set_listener(StreamListener& listener) override;
   void quickack() override;

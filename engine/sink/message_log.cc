@@ -19,8 +19,23 @@ void append_escape(std::string& out, unsigned char c) {
   out += kDigits[c & 15];
 }
 
+// Printable ASCII without a quote or a backslash, as nearly everything is.
+bool is_plain(std::string_view text) {
+  unsigned odd = 0;
+  for (char ch : text) {
+    const auto c = static_cast<unsigned char>(ch);
+    odd |= static_cast<unsigned>(c - 0x20u > 0x5Eu) | (c == '"') | (c == '\\');
+  }
+  return odd == 0;
+}
+
 void append_json(std::string& out, std::string_view text) {
   out += '"';
+  if (is_plain(text)) {
+    out += text;
+    out += '"';
+    return;
+  }
   // A byte that is no UTF-8 is shown as the character of its number: the line stays JSON.
   const bool utf8 = is_valid_utf8(text);
   for (char ch : text) {
@@ -64,7 +79,17 @@ void MessageLog::add(const LogLine& line) {
     buffer_ += kDigits[byte >> 4];
     buffer_ += kDigits[byte & 15];
   }
-  buffer_ += line.tls ? "\",\"tls\":true}\n" : "\",\"tls\":false}\n";
+  buffer_ += line.tls ? "\",\"tls\":true" : "\",\"tls\":false";
+  buffer_ += line.chunking ? ",\"chunking\":true" : ",\"chunking\":false";
+  const auto add_text = [this](std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    buffer_ += key;
+    append_json(buffer_, value);
+  };
+  add_text(",\"auth\":", line.user);
+  add_text(",\"tls_version\":", line.tls_version);
+  add_text(",\"ehlo\":", line.ehlo);
+  buffer_ += "}\n";
 }
 
 Status MessageLog::write() {

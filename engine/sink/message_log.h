@@ -25,6 +25,10 @@ struct LogLine {
   uint64_t bytes = 0;
   std::array<uint8_t, 32> sha256{};
   bool tls = false;
+  bool chunking = false;
+  std::string_view user;         // empty: nobody logged in
+  std::string_view tls_version;  // empty: in the clear
+  std::string_view ehlo;
 };
 
 class MessageLog {

@@ -1,48 +1,63 @@
 // Sink: a receiver to test against. Accepts mail for everybody, keeps none of it, logs one JSON line per message.
 //
-// Purpose    `volley sink`: {"from","rcpt":[],"bytes","sha256" of the un-stuffed content,"tls"}, flushed to the log
-//            before the 250. Scripted refusals: reply_to_rcpt and friends answer by odds or by pattern, so that tests
-//            can be rude on purpose.
+// Purpose    `volley sink`: {"from","rcpt":[],"bytes","sha256" of the un-stuffed content,"tls","chunking","auth","tls_version",
+//            "ehlo"}, in the log before the 250. Honest and fast by default; rude where it is told to be: rules (rule.h),
+//            delays (delays.h), broken TLS, caps, or a dialogue played from a file (script.h).
 // Ownership  Runs on threads of its own, one loop each (SO_REUSEPORT or hand-over); destroying it closes everything.
 // Thread     start/stop by one thread.
-// Errors     kUnavailable: port in use; kCantCreate: the log.
+// Errors     kUnavailable: port in use; kCantCreate: the log, the saved certificate; kNoInput, kConfig: certificate and
+//            key; kUsage, kData: options that contradict each other, the dialogue.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "engine/sink/delays.h"
+#include "engine/sink/rule.h"
+#include "engine/smtp/server.h"
 
 namespace volley::sink {
 
-enum class Step : uint8_t { kConnect, kEhlo, kMail, kRcpt, kData, kEndOfData };
-
-// The first rule that applies answers. `odds` in [0,1]: which share of the commands gets it (seeded, per recipient address for kRcpt
-// and kEndOfData: the same recipient gets the same answer until `times` answers were given).
-struct Rule {
-  Step step = Step::kRcpt;
-  double odds = 1;
-  std::string match;              // substring of the recipient or sender; empty: any
-  unsigned times = 0;             // per recipient: answer this way so often, then accept; 0: always
-  std::string reply;              // "451 4.7.1 try later"; empty: close the connection
+enum class TlsFault : uint8_t {
+  kNone,       // a self-signed certificate of the sink's own name
+  kExpired,    // since yesterday
+  kWrongName,  // wrong.example.net
+  kTls10,      // TLS 1.0 and nothing newer
+  kGarbage,    // noise instead of a handshake
+  kStall,      // silence instead of a handshake
+  kRefuse454,  // STARTTLS is offered and refused
+  kRefuse502
 };
+
+struct Login {
+  std::string user, password;
+};
+
+smtp::ServerOptions everything_offered();
 
 struct Options {
   std::string listen = "127.0.0.1:2525";
-  std::string log;                // empty: none
+  std::string log;  // empty: none
   unsigned threads = 1;
-  bool starttls = true;
-  bool pipelining = true;
-  Duration delay{};               // before every reply
-  uint32_t max_connections = 0;   // 421 beyond; 0: no cap
-  uint32_t max_messages = 0;      // per connection, then 421; 0: no cap
+  smtp::ServerOptions server = everything_offered();
+  Delays delays;
+  uint32_t max_connections = 0;  // 421 beyond; 0: no cap
+  uint32_t max_messages = 0;     // per connection, then 421; 0: no cap, or server.limits.mail_max
   uint64_t seed = 1;
   bool sync_log = false;
   std::vector<Rule> rules;
+  std::optional<Login> login;  // AUTH is offered with one
+  TlsFault tls_fault = TlsFault::kNone;
+  bool implicit_tls = false;     // from the first byte
+  std::string certificate, key;  // files, PEM; both or none
+  std::string save_certificate;  // a file for what is presented, so that somebody may trust it
+  std::string dialog;            // a file; its server's side is all that a connection gets
 };
 
 struct Totals {
@@ -53,7 +68,7 @@ class Sink {
  public:
   static Result<std::unique_ptr<Sink>> start(Options options);
   ~Sink();
-  std::string address() const;    // host:port really bound
+  std::string address() const;  // host:port really bound
   Totals totals() const;
 
  private:
@@ -62,7 +77,13 @@ class Sink {
   std::unique_ptr<Impl> impl_;
 };
 
-// "rcpt:0.1:451 4.7.1 try later", "data-end:1:@slow.example=2:421 bye": STEP:ODDS[:MATCH[=TIMES]]:REPLY
-Result<Rule> parse_rule(std::string_view text);
+bool parse_tls_fault(std::string_view name, TlsFault& out);  // "expired", "refuse-454"
+// An EHLO keyword that is not to be offered.
+Status leave_out(std::string_view keyword, smtp::ServerOptions& options);
+// Some of PLAIN, LOGIN, CRAM-MD5..., spaces or commas between.
+Status choose_mechanisms(std::string_view words, smtp::ServerOptions& options);
+// "MAILMAX=20,RCPTMAX=100,RCPTDOMAINMAX=1", some of them
+Status parse_limits(std::string_view text, smtp::AnnouncedLimits& limits);
+Status parse_login(std::string_view text, std::optional<Login>& login);  // "USER:PASSWORD"
 
 }  // namespace volley::sink

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/sink/dialog_session.h"
+#include "engine/sink/session.h"
 
 namespace volley::sink {
 
@@ -47,9 +49,15 @@ void Worker::stop() {
 void Worker::accept(net::StreamPtr stream) {
   const uint64_t id = next_session_++;
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
-  Session& session =
-      *sessions_.emplace(id, std::make_unique<Session>(*this, std::move(stream), id)).first->second;
-  session.start();
+  std::unique_ptr<Connection> made;
+  if (shared_.script) {
+    made = std::make_unique<DialogSession>(*this, std::move(stream), id);
+  } else {
+    made = std::make_unique<Session>(*this, std::move(stream), id);
+  }
+  Connection& connection = *made;
+  sessions_.emplace(id, std::move(made));
+  connection.start();
 }
 
 void Worker::log(uint64_t session, const LogLine& line) {
@@ -69,7 +77,7 @@ void Worker::on_turn_end() {
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) continue;
     found->second->cut();
-    loop_.post([this, id] { remove(id); });
+    remove_later(id);
   }
 }
 

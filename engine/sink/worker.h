@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -18,17 +19,25 @@
 #include "base/net/loop.h"
 #include "base/net/tls.h"
 #include "base/result.h"
+#include "engine/sink/connection.h"
 #include "engine/sink/message_log.h"
 #include "engine/sink/rule_book.h"
-#include "engine/sink/session.h"
+#include "engine/sink/sasl.h"
+#include "engine/sink/script.h"
 #include "engine/sink/sink.h"
 
 namespace volley::sink {
 
 struct Shared {
-  explicit Shared(Options o) : options(std::move(o)), rules(options.rules, options.seed) {}
+  explicit Shared(Options o)
+      : options(std::move(o)),
+        works_slowly(!options.delays.work_none()),
+        rules(options.rules, options.seed) {}
   const Options options;
+  const bool works_slowly;
   RuleBook rules;
+  std::unique_ptr<LoginCheck> login;  // null: no AUTH
+  std::optional<Script> script;       // all that connections get
   std::unique_ptr<net::TlsContext> tls;
   std::atomic<uint64_t> open_connections{0};
   std::atomic<uint64_t> connections{0}, messages{0}, bytes{0}, refused{0};
@@ -46,11 +55,15 @@ class Worker final : public net::TurnHook {
   void start();
   void stop();
 
-  // For sessions.
+  // For connections.
   Shared& shared() { return shared_; }
   net::Loop& loop() { return loop_; }
   bool logs() const { return log_ != nullptr; }
   void log(uint64_t session, const LogLine& line);
+  bool has_lines() const { return log_ && !log_->empty(); }  // not yet in the file
+  void remove_later(uint64_t session) {
+    loop_.post([this, session] { remove(session); });
+  }
   void remove(uint64_t session);  // now: the caller is gone after this
 
   void on_turn_end() override;
@@ -62,7 +75,7 @@ class Worker final : public net::TurnHook {
   net::Loop loop_;
   std::unique_ptr<MessageLog> log_;
   std::unique_ptr<net::Listener> listener_;
-  std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
+  std::unordered_map<uint64_t, std::unique_ptr<Connection>> sessions_;
   std::vector<uint64_t> logged_;  // sessions with a line in this turn
   uint64_t next_session_ = 1;
   std::thread thread_;

@@ -118,6 +118,19 @@ TEST_F(NetTest, OneStreamsCallbackDestroysAnother) {
   idle_turns(loop);
 }
 
+TEST_F(NetTest, AbortingResetsTheConnection) {
+  make_pair();
+  server->write("never sent");
+  server->abort();
+  server->abort();
+  EXPECT_FALSE(server->is_open());
+  ASSERT_TRUE(run_until(loop, [&] { return client_side.closed == 1; }));
+  EXPECT_NE(client_side.error->message.find("reset"), std::string::npos)
+      << client_side.error->message;
+  EXPECT_EQ(client_side.received, "");
+  EXPECT_EQ(server_side.closed, 0u);
+}
+
 TEST_F(NetTest, DeadStreamMayOutliveItsLoop) {
   StreamPtr survivor;
   Probe probe;

@@ -1,129 +1,15 @@
 #include "engine/sink/sink.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "base/hash.h"
 #include "base/net/loop.h"
 #include "base/net/stream.h"
 #include "base/net/tls.h"
+#include "sink_fixture.h"
 
 namespace volley::sink {
 namespace {
-
-constexpr int kPatienceMs = 20'000;  // only a hung sink ever waits so long
-
-std::string read_file_text(const std::string& path) {
-  std::ostringstream out;
-  out << std::ifstream(path, std::ios::binary).rdbuf();
-  return out.str();
-}
-
-size_t count(std::string_view text, std::string_view what) {
-  size_t n = 0;
-  for (size_t at = text.find(what); at != std::string_view::npos;
-       at = text.find(what, at + what.size()))
-    ++n;
-  return n;
-}
-
-// A blocking client that knows nothing of SMTP.
-class RawClient {
- public:
-  explicit RawClient(const std::string& address) {
-    const net::Endpoint to = *net::Endpoint::parse(address);
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(to.port());
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&in), sizeof in), 0);
-  }
-  ~RawClient() { ::close(fd_); }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-
-  void send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      ASSERT_GT(n, 0);
-      bytes.remove_prefix(static_cast<size_t>(n));
-    }
-  }
-  // Until `lines` final reply lines ("250 ", not "250-") are there; what came, or "closed".
-  std::string replies(int lines) {
-    std::string out;
-    while (lines > 0) {
-      const std::string line = read_line();
-      if (line.empty()) return out + "closed";
-      out += line;
-      if (line.size() > 3 && line[3] != '-') --lines;
-    }
-    return out;
-  }
-  std::string say(std::string_view bytes, int lines = 1) {
-    send(bytes);
-    return replies(lines);
-  }
-
- private:
-  std::string read_line() {
-    for (;;) {
-      const size_t end = buffer_.find('\n');
-      if (end != std::string::npos) {
-        std::string line = buffer_.substr(0, end + 1);
-        buffer_.erase(0, end + 1);
-        return line;
-      }
-      pollfd waiting{fd_, POLLIN, 0};
-      if (::poll(&waiting, 1, kPatienceMs) != 1) {
-        ADD_FAILURE() << "no answer";
-        return "";
-      }
-      char bytes[4096];
-      const ssize_t n = ::recv(fd_, bytes, sizeof bytes, 0);
-      if (n <= 0) return "";
-      buffer_.append(bytes, static_cast<size_t>(n));
-    }
-  }
-
-  int fd_ = -1;
-  std::string buffer_;
-};
-
-class SinkTest : public testing::Test {
- protected:
-  SinkTest() {
-    char path[] = "/tmp/volley-test-XXXXXX";
-    directory_ = ::mkdtemp(path);
-    options_.listen = "127.0.0.1:0";
-    options_.log = directory_ + "/sink.log";
-  }
-  ~SinkTest() override {
-    sink_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-  void start() {
-    auto sink = Sink::start(options_);
-    ASSERT_TRUE(sink.ok()) << sink.error().message;
-    sink_ = std::move(sink).value();
-  }
-  std::string log() const { return read_file_text(options_.log); }
-
-  std::string directory_;
-  Options options_;
-  std::unique_ptr<Sink> sink_;
-};
-
-constexpr std::string_view kEnvelope =
-    "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n";
 
 TEST_F(SinkTest, LogsAMessageBeforeItAccepts) {
   start();
@@ -144,7 +30,7 @@ TEST_F(SinkTest, LogsAMessageBeforeItAccepts) {
             "{\"from\":\"\\\"a "
             "b\\\"@example.com\",\"rcpt\":[\"b@example.net\",\"C@Example.ORG\"],\"bytes\":" +
                 std::to_string(content.size()) + ",\"sha256\":\"" + to_hex(Sha256::of(content)) +
-                "\",\"tls\":false}\n");
+                "\",\"tls\":false,\"chunking\":false,\"ehlo\":\"client.example.com\"}\n");
   EXPECT_TRUE(client.say("QUIT\r\n").starts_with("221 "));
   EXPECT_EQ(client.replies(1), "closed");
   const Totals totals = sink_->totals();
@@ -256,7 +142,7 @@ TEST_F(SinkTest, KeepsItsCaps) {
 }
 
 TEST_F(SinkTest, AnswersLaterInOrder) {
-  options_.delay = std::chrono::milliseconds(20);
+  options_.delays.distance = {std::chrono::milliseconds(20), std::chrono::milliseconds(20)};
   start();
   RawClient client(sink_->address());
   const TimePoint begin = monotonic_now();
@@ -362,7 +248,7 @@ class TlsClient final : public net::StreamListener {
 
 TEST_F(SinkTest, SpeaksTls) {
   for (const Duration delay : {Duration::zero(), Duration(std::chrono::milliseconds(5))}) {
-    options_.delay = delay;
+    options_.delays.distance = {delay, delay};
     start();
     net::Loop loop;
     {
@@ -373,7 +259,7 @@ TEST_F(SinkTest, SpeaksTls) {
     }
     sink_.reset();
   }
-  EXPECT_EQ(count(log(), "\"tls\":true}\n"), 2U);
+  EXPECT_EQ(count(log(), "\"tls\":true,\"chunking\":false,\"tls_version\":\"TLSv1.3\","), 2U);
 }
 
 }  // namespace
