@@ -23,19 +23,49 @@ class EngineHandle final : public cli::RunningEngine {
   std::unique_ptr<delivery::Engine> engine_;
 };
 
+delivery::TlsPolicy tls_policy(const std::string& name) {
+  if (name == "verified") return delivery::TlsPolicy::kVerified;
+  if (name == "required") return delivery::TlsPolicy::kRequired;
+  if (name == "never") return delivery::TlsPolicy::kNever;
+  return delivery::TlsPolicy::kOpportunistic;
+}
+
+delivery::ChunkingPolicy chunking_policy(const std::string& name) {
+  if (name == "always") return delivery::ChunkingPolicy::kAlways;
+  if (name == "never") return delivery::ChunkingPolicy::kNever;
+  return delivery::ChunkingPolicy::kAuto;
+}
+
+delivery::SiteLimits site_limits(const cli::LimitSetting& setting) {
+  delivery::SiteLimits out;
+  if (setting.connections) out.connections = static_cast<uint32_t>(*setting.connections);
+  if (setting.messages_per_connection) {
+    out.messages_per_connection = static_cast<uint32_t>(*setting.messages_per_connection);
+  }
+  if (setting.recipients) out.recipients = static_cast<uint32_t>(*setting.recipients);
+  if (setting.daily) out.daily = static_cast<uint64_t>(*setting.daily);
+  out.rate = setting.rate;
+  if (setting.tls) out.tls = tls_policy(*setting.tls);
+  return out;
+}
+
 delivery::SiteOverride site_override(const cli::SiteSetting& setting) {
   delivery::SiteOverride out;
   out.match = setting.match;
-  if (setting.connections) out.limits.connections = static_cast<uint32_t>(*setting.connections);
-  if (setting.messages_per_connection) {
-    out.limits.messages_per_connection = static_cast<uint32_t>(*setting.messages_per_connection);
-  }
-  out.limits.rate = setting.rate;
-  if (setting.tls) {
-    out.limits.tls = *setting.tls == "required" ? delivery::TlsPolicy::kRequired
-                     : *setting.tls == "never"  ? delivery::TlsPolicy::kNever
-                                                : delivery::TlsPolicy::kOpportunistic;
-  }
+  out.limits = site_limits(setting);
+  if (setting.chunking) out.limits.chunking = chunking_policy(*setting.chunking);
+  return out;
+}
+
+Result<delivery::Relay> relay(const cli::RelaySetting& setting, const std::string& settings_path) {
+  auto credentials = cli::relay_credentials(setting, settings_path);
+  if (!credentials) return credentials.error();
+  delivery::Relay out;
+  out.host = setting.host;
+  out.port = setting.port;
+  out.implicit_tls = setting.implicit_tls;
+  out.credentials = std::move(*credentials);
+  out.limits = site_limits(setting.limits);
   return out;
 }
 
@@ -66,6 +96,14 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
     if (!route) return route.error();
     out.routes.push_back(std::move(*route));
   }
+  if (from.relay) {
+    auto made = relay(*from.relay, from.path);
+    if (!made) return made.error();
+    out.relay = std::move(*made);
+  }
+  out.ca_file = from.ca_file;
+  out.mta_sts = from.mta_sts;
+  out.dane = from.dane;
   set_ms(out.singles_retry.first_delay_ms, from.transactional.first_delay);
   set_ms(out.singles_retry.max_delay_ms, from.transactional.max_delay);
   set_ms(out.singles_retry.give_up_after_ms, from.transactional.give_up_after);

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "base/files.h"
+#include "base/net/tls.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/interrupt.h"
@@ -25,6 +26,16 @@ Status check_settings(const Settings& settings) {
     if (file.empty()) continue;
     auto secret = read_secret(file);
     if (!secret) return secret.error();
+  }
+  if (settings.relay) {
+    auto credentials = relay_credentials(*settings.relay, settings.path);
+    if (!credentials) return credentials.error();
+  }
+  if (!settings.ca_file.empty()) {
+    net::TlsClientOptions tls;
+    tls.ca_file = settings.ca_file;
+    auto context = net::TlsContext::client(tls);
+    if (!context) return Error{context.error().code, settings.path + ": [tls] ca_file: " + context.error().message};
   }
   if (!settings.queue_url.empty()) {
     auto url = queue::QueueUrl::parse(settings.queue_url);

@@ -47,6 +47,12 @@ std::string bar(double share) {
 std::string progress_line(const ProgressState& state, unsigned width) {
   const auto& counts = state.counts;
   std::string line;
+  if (!state.waits_for.empty() && state.rate == 0) {
+    // What a narrow terminal cuts off is not the reason.
+    line = fmt::format("{}: sent {}, left {}", state.waits_for, format_count(counts.delivered), format_count(counts.queued));
+    if (width > 1 && line.size() >= width) line.resize(width - 1);
+    return line;
+  }
   if (width > 0) line += fmt::format("{} {:>3.0f}% ", bar(share_done(state)), share_done(state) * 100);
   if (state.importing) {
     line += fmt::format("importing {}", format_count(counts.accepted));

@@ -20,6 +20,7 @@ struct ProgressState {
   double rate = 0;           // messages/s
   bool importing = false;
   double imported = 0;       // share of the list read, 0..1
+  std::string waits_for;     // see standstill.h; shown while nothing moves
 };
 
 // `width` columns for a terminal (bar included), 0 for a plain line.

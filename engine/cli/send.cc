@@ -22,9 +22,8 @@ struct Options : SendOptions {
 constexpr size_t kShownMessage = 4000;
 
 // What a person should see before 100,000 messages leave.
-void show_what_leaves(const SendPlan& plan, const SendRun& run, const Settings& settings) {
-  const std::string how = (plan.routed ? "all routed as --route says" : "sent directly to their MX, as " + settings.hostname) +
-                          (plan.sign ? " (signed for " + plan.from_domain + ")" : " (unsigned)");
+void show_what_leaves(const SendPlan& plan, const SendRun& run) {
+  const std::string how = plan.way + (plan.sign ? " (signed for " + plan.from_domain + ")" : " (unsigned)");
   if (run.started_before()) {
     std::fputs(rest_text(*run.started_before(), run.last_known().counts, how).c_str(), stderr);
     return;
@@ -35,9 +34,9 @@ void show_what_leaves(const SendPlan& plan, const SendRun& run, const Settings& 
   }
 }
 
-bool confirmed(const SendPlan& plan, const SendRun& run, const SendOptions& options, const Settings& settings) {
+bool confirmed(const SendPlan& plan, const SendRun& run, const SendOptions& options) {
   if (options.yes || options.hold || isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) return true;
-  show_what_leaves(plan, run, settings);
+  show_what_leaves(plan, run);
   std::fprintf(stderr, "Send? [y/N] ");
   const int answer = std::getchar();
   if (answer == EOF) std::fprintf(stderr, "\n");  // Ctrl-C or Ctrl-D: the line is not ended yet
@@ -87,7 +86,7 @@ int send(Options& options, Host& host) {
   SendRun run(*plan, options, *settings, host, words);
   if (Status status = run.open(); !status) return report(status.error());
   if (!run.already_finished()) {
-    if (!confirmed(*plan, run, options, *settings)) {
+    if (!confirmed(*plan, run, options)) {
       std::fprintf(stderr, "volley: nothing was sent\n");
       return kExitTempFail;
     }

@@ -12,13 +12,21 @@ int64_t ms_or(const std::optional<Duration>& value, int64_t fallback) {
   return value ? std::chrono::duration_cast<std::chrono::milliseconds>(*value).count() : fallback;
 }
 
+void plan_way(SendPlan& plan, const SendOptions& options, const Settings& settings, bool all_routed) {
+  plan.routed = all_routed || settings.relay;
+  const std::string but = options.routes.empty() ? "" : ", but for what --route says";
+  plan.way = all_routed       ? "all routed as --route says"
+             : settings.relay ? "sent through the relay " + settings.relay->address() + but
+                              : "sent directly to their MX, as " + settings.hostname + but;
+}
+
 // Direct delivery needs a name and a key that receivers can check; a test or a relay behind a route does not.
 Status check_identity(const SendPlan& plan, const Settings& settings) {
   if (plan.routed) return {};
   const std::string where = settings.path.empty() ? "volley.toml" : settings.path;
   if (settings.hostname.empty()) {
     return Error{Errc::kConfig, where + ": direct delivery needs `hostname`: a fully qualified name whose address is this "
-                                        "machine's and whose PTR points back (or use --route '*=HOST:PORT')"};
+                                        "machine's and whose PTR points back (or use [relay] or --route '*=HOST:PORT')"};
   }
   if (!plan.sign && plan.spec.sign != false) {
     return Error{Errc::kConfig, where + ": direct delivery needs a DKIM key for " + plan.from_domain +
@@ -71,7 +79,9 @@ std::string rejects_path(const SendOptions& options, const Settings& settings, c
 Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings, Host& host,
                            const std::atomic<bool>& stop) {
   SendPlan plan;
-  if (Status status = host.check_routes(options.routes, &plan.routed); !status) return status.error();
+  bool all_routed = false;
+  if (Status status = host.check_routes(options.routes, &all_routed); !status) return status.error();
+  plan_way(plan, options, settings, all_routed);
   auto spec = message::load_campaign(options.campaign_file);
   if (!spec) return spec.error();
   plan.spec = std::move(*spec);

@@ -40,7 +40,8 @@ struct SendPlan {
   message::DkimKeyRing keys;
   std::string from_domain;
   std::string rejects_path;
-  bool routed = false;                 // every domain has a static route
+  bool routed = false;                 // every domain has a static route, or goes through the relay
+  std::string way;                     // how the mail leaves, for people: "sent through the relay smtp.example.com:587"
   bool sign = false;
 
   queue::Campaign campaign(const SendOptions& options) const;   // the record as it is created

@@ -7,6 +7,7 @@
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/queue_gauges.h"
+#include "engine/cli/standstill.h"
 
 namespace volley::cli {
 namespace {
@@ -185,6 +186,7 @@ ProgressState SendRun::progress_state() const {
   state.counts = known_.counts;
   state.importing = !imported();
   if (import_) state.imported = import_->share();
+  if (engine_) state.waits_for = standstill(engine_->status_json());
   return state;
 }
 

@@ -26,7 +26,7 @@ constexpr Duration kDrainLimit = std::chrono::seconds(30);
 Status check_identity(const Settings& settings, bool routed) {
   if (routed || !settings.hostname.empty()) return {};
   return Error{Errc::kConfig, (settings.path.empty() ? "volley.toml" : settings.path) +
-                                  ": direct delivery needs `hostname`, a fully qualified name (or use --route)"};
+                                  ": direct delivery needs `hostname`, a fully qualified name (or use [relay] or --route)"};
 }
 
 Result<std::unique_ptr<metrics::EventLog>> open_events(const Options& options, const Settings& settings) {
@@ -44,7 +44,7 @@ int serve(const Options& options, Host& host) {
   if (!settings) return report(settings.error());
   bool routed = false;
   if (Status status = host.check_routes(options.routes, &routed); !status) return report(status.error());
-  if (Status status = check_identity(*settings, routed); !status) return report(status.error());
+  if (Status status = check_identity(*settings, routed || settings->relay); !status) return report(status.error());
   auto keys = message::DkimKeyRing::load(settings->dkim);
   if (!keys) return report(keys.error());
   for (const std::string& warning : keys->warnings()) log_warn(warning);

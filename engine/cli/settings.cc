@@ -45,6 +45,7 @@ void read_dns(Table table, Settings& out) {
   }
   out.dns.allow_private = table.boolean("allow_private").value_or(false);
   out.dns.ipv6 = table.boolean("ipv6").value_or(true);
+  out.dns.trust_ad = table.boolean("dnssec").value_or(dns::is_loopback(out.dns.servers));
 }
 
 void read_smtp(Table table, Settings& out) {
@@ -63,6 +64,12 @@ void read_smtp(Table table, Settings& out) {
     }
     out.source_ip = *ip;
   }
+}
+
+void read_tls(Table table, const Config& config, Settings& out) {
+  if (auto file = table.string("ca_file")) out.ca_file = config.resolve(*file);
+  out.mta_sts = table.boolean("mta_sts").value_or(true);
+  out.dane = table.boolean("dane").value_or(true);
 }
 
 message::DkimSettings read_key(Table table, const Config& config, const std::string& domain) {
@@ -90,16 +97,15 @@ void read_sites(Table& root, Settings& out) {
   for (auto& [match, table] : root.tables("site")) {
     SiteSetting site;
     site.match = match;
-    site.connections = table.integer("connections");
-    site.messages_per_connection = table.integer("messages_per_connection");
-    site.rate = table.rate("rate");
+    read_limits(table, site);
     site.tls = table.string("tls");
-    if (site.connections && *site.connections < 1) table.fail("connections", "must be at least 1");
-    if (site.messages_per_connection && *site.messages_per_connection < 1) {
-      table.fail("messages_per_connection", "must be at least 1");
+    site.chunking = table.string("chunking");
+    if (site.tls && *site.tls != "opportunistic" && *site.tls != "required" && *site.tls != "verified" &&
+        *site.tls != "never") {
+      table.fail("tls", "must be \"opportunistic\", \"required\", \"verified\" or \"never\"");
     }
-    if (site.tls && *site.tls != "opportunistic" && *site.tls != "required" && *site.tls != "never") {
-      table.fail("tls", "must be \"opportunistic\", \"required\" or \"never\"");
+    if (site.chunking && *site.chunking != "auto" && *site.chunking != "always" && *site.chunking != "never") {
+      table.fail("chunking", "must be \"auto\", \"always\" or \"never\"");
     }
     out.sites.push_back(std::move(site));
   }
@@ -138,6 +144,8 @@ void read_root(Table root, const Config& config, Settings& out) {
   if (auto table = root.table("queue")) read_queue(*table, config, out);
   if (auto table = root.table("dns")) read_dns(*table, out);
   if (auto table = root.table("smtp")) read_smtp(*table, out);
+  if (auto table = root.table("tls")) read_tls(*table, config, out);
+  if (auto table = root.table("relay")) out.relay = read_relay(*table, config);
   if (auto table = root.table("http")) {
     out.http_listen = table->string("listen").value_or("");
     if (auto file = table->string("token_file")) out.http_token_file = config.resolve(*file);

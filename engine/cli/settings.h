@@ -15,16 +15,15 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "dns/resolver.h"
+#include "engine/cli/relay_setting.h"
 #include "engine/message/dkim.h"
 
 namespace volley::cli {
 
 // [site."google"]: a provider, a recipient domain, an MX suffix (".example.net") or "default".
-struct SiteSetting {
+struct SiteSetting : LimitSetting {
   std::string match;
-  std::optional<int64_t> connections, messages_per_connection;
-  std::optional<double> rate;          // messages/s
-  std::optional<std::string> tls;      // "opportunistic", "required", "never"
+  std::optional<std::string> chunking; // "auto", "always", "never"
 };
 
 // [transactional]: what is not set stays as engine/delivery/settings.h has it.
@@ -56,6 +55,11 @@ struct Settings {
   std::string events_file;             // empty: <data>/events.jsonl
   uint64_t events_max_size = uint64_t{256} << 20;
   int64_t events_keep = 10;
+
+  std::string ca_file;                 // CAs to trust besides the system's
+  bool mta_sts = true, dane = true;
+
+  std::optional<RelaySetting> relay;   // what no --route takes goes there
 
   std::vector<message::DkimSettings> dkim;
   std::vector<SiteSetting> sites;

@@ -150,6 +150,7 @@ ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepte
 }
 
 void CampaignCache::pause(const std::string& campaign, const std::string& reason) {
+  if (campaign == queue::kSingleMessages) return log_warn("single messages wait: " + reason);
   door_.set_state(campaign, queue::CampaignState::kPaused, reason,
                   [this, campaign, reason](const Status& done) {
                     if (done.ok()) {

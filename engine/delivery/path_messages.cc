@@ -1,4 +1,6 @@
 // PathPool's other half: which message goes next, and what its outcome means.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -25,6 +27,14 @@ smtp::Outcome local_outcome(std::string_view error, smtp::EnhancedCode code) {
   outcome.error = error;
   outcome.local = code;
   return outcome;
+}
+
+// For the person who has to mend it.
+std::string why_paused(const Path& path, const smtp::Outcome& outcome) {
+  const smtp::Reply& reply = outcome.reply;
+  if (outcome.stage != smtp::Stage::kAuth) return reply.str();
+  return fmt::format("[relay] {}:{}: {}{}{}", path.hosts.front().name, path.port, outcome.error,
+                     reply.code ? ": " : "", reply.code ? reply.str() : "");
 }
 
 }  // namespace
@@ -296,7 +306,7 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
                              work.work->campaign->record.retry, tools_.random);
   const PathAction action = path_action(outcome, verdict);
   const std::string& campaign = work.work->destination.campaign;
-  act(action, outcome.reply, campaign, now);
+  act(action, outcome, campaign, now);
   report(action, campaign, now);
   if (action.no_pipelining) learn(host, smtp::kNoPipelining);
   // What this server lacks (SMTPUTF8, REQUIRETLS, room for the size) another one of the set may have.
@@ -341,10 +351,11 @@ void PathPool::report(const PathAction& action, std::string_view campaign, TimeP
   }
 }
 
-void PathPool::act(const PathAction& action, const smtp::Reply& reply, std::string_view campaign,
+void PathPool::act(const PathAction& action, const smtp::Outcome& outcome, std::string_view campaign,
                    TimePoint now) {
+  const smtp::Reply& reply = outcome.reply;
   if (reply.code != 0) site_.note(reply.str());
-  if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, reply.str());
+  if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, why_paused(*path_, outcome));
   if (path_->shares > 1 && !action.nothing()) {
     tools_.foreman.tell({path_, action, reply.str(), {}, {}});
   }

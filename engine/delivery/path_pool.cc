@@ -126,7 +126,7 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
     const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
     const PathAction action = path_action(outcome, verdict);
     if (outcome.reply.code == 0) site_.note(outcome.error);
-    act(action, outcome.reply, campaign, now);
+    act(action, outcome, campaign, now);
     report(action, campaign, now);
   }
   host_failed(*host, outcome, now);
@@ -173,7 +173,7 @@ void PathPool::working_session_ended(Session& session, const SessionEnd& end, Ti
   if (closed.outcome.stage == smtp::Stage::kIdle && closed.outcome.reply.code != 0) {
     const smtp::Verdict verdict = tools_.classifier.classify(closed.outcome, path_->provider);
     const std::string campaign(some_campaign());
-    act(path_action(closed.outcome, verdict), closed.outcome.reply, campaign, now);
+    act(path_action(closed.outcome, verdict), closed.outcome, campaign, now);
   }
 }
 

@@ -97,7 +97,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void working_session_ended(Session& session, const SessionEnd& end, TimePoint now);
   void report(const PathAction& action, std::string_view campaign, TimePoint now);
   // What a reply means for the site, here and on its other loops.
-  void act(const PathAction& action, const smtp::Reply& reply, std::string_view campaign,
+  void act(const PathAction& action, const smtp::Outcome& outcome, std::string_view campaign,
            TimePoint now);
   void brake(const Braking& braking, std::string_view campaign, TimePoint now);
   std::string_view some_campaign() const;

@@ -118,7 +118,8 @@ struct Router::Impl {
 
   RouteAnswer relayed(const Relay& relay) {
     Path path;
-    path.site = path.provider = kRelaySite;
+    path.site = kRelaySite;
+    path.provider = smtp::kRelayProvider;
     path.hosts = {{0, relay.host}};
     path.port = relay.port;
     path.routed = true;

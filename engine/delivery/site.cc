@@ -208,13 +208,13 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   if (paused(now)) {
     return fmt::format("paused for {} ({})", short_time(paused_until_ - now), why_paused_);
   }
-  if (waiting_ == 0) return "nothing";
-  const auto campaign = [&] { return fmt::format("campaign rate ({})", per_time(campaign_rate)); };
-  if (campaign_rate > 0 && held >= waiting_) return campaign();
   if (now < quota_until_) {
     return fmt::format("daily limit ({} in 24 h, {}), next in {}", limits_.daily,
                        limits_.daily_from, short_time(quota_until_ - now));
   }
+  if (waiting_ == 0) return "nothing";
+  const auto campaign = [&] { return fmt::format("campaign rate ({})", per_time(campaign_rate)); };
+  if (campaign_rate > 0 && held >= waiting_) return campaign();
   if (!token(now)) {
     const bool learned_rate = rate_cap_.holds(now) && bucket_.rate() < limits_.rate + 1e-9;
     return fmt::format(
@@ -253,7 +253,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
 }
 
 bool Site::learned(TimePoint now) const {
-  return paused(now) || connections_cap_.holds(now) || rate_cap_.holds(now) ||
+  return paused(now) || now < quota_until_ || connections_cap_.holds(now) || rate_cap_.holds(now) ||
          messages_cap_.holds(now) || force_tls(now) || refused;
 }
 

@@ -79,7 +79,7 @@ Verdict login_refused() {
   verdict.rule = "login";
   verdict.pause_path = std::chrono::minutes(30);
   verdict.effect.pause_minutes = 30;
-  verdict.effect.flags = Effect::kAlert;
+  verdict.effect.flags = Effect::kAlert | Effect::kPauseCampaign;
   return verdict;
 }
 
@@ -150,7 +150,7 @@ struct Classifier::Impl {
     table.set->Add(rule.pattern, &error);
   }
 
-  static const Rule* match(const Table& table, const std::string& text) {
+  static const Rule* match(const Table& table, const std::string& text, Stage stage) {
     std::vector<int> hits;
     RE2::Set::ErrorInfo info{};
     if (!table.set->Match(text, &hits, &info) && info.kind != RE2::Set::kNoError) {
@@ -162,6 +162,7 @@ struct Classifier::Impl {
     std::sort(hits.begin(), hits.end());
     for (const int hit : hits) {
       const auto i = static_cast<size_t>(hit);
+      if (table.rules[i]->at_mail && stage != Stage::kMail) continue;
       if (!table.unless[i] || !RE2::PartialMatch(text, *table.unless[i])) return table.rules[i];
     }
     return nullptr;
@@ -202,7 +203,7 @@ Verdict Classifier::classify(const Outcome& outcome, std::string_view provider) 
 
 Verdict Classifier::classify(const Reply& reply, Stage stage, std::string_view provider) const {
   const auto family = static_cast<size_t>(family_of(provider));
-  const Rule* rule = Impl::match(impl_->tables[family], matchable(reply));
+  const Rule* rule = Impl::match(impl_->tables[family], matchable(reply), stage);
   if (!rule) return local(Action::kDefer, Scope::kPath, ReplyClass::kProto, "none");
   Verdict verdict;
   verdict.effect = reply.first_digit() == 5 ? rule->hard : rule->soft;

@@ -128,6 +128,7 @@ constexpr Known kKnown[] = {
     {"kpn", Family::kGeneric, {10, 10, 100, 50, false}},
     {"netvigator", Family::kGeneric, {5, 10, 100, 50, false}},
     {"improvmx", Family::kImprovmx, {10, 100, 100, 50, false}},
+    {kRelayProvider, Family::kRelay, {20, 1000, 100, 50, false}},
 };
 
 const Known* known(std::string_view provider) {

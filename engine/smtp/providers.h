@@ -27,6 +27,7 @@ enum class Family : uint8_t {
   kQq,
   kNetease,
   kImprovmx,
+  kRelay,  // whom we send through: its words are about our account
   kCount,
 };
 
@@ -37,6 +38,9 @@ struct ProviderLimits {
   uint32_t cold_per_hour = 50;  // messages in an hour of a new address's first day
   bool tls_required = false;
 };
+
+// What no MX host is, but the operator's relay.
+inline constexpr std::string_view kRelayProvider = "relay";
 
 // A provider's name, or empty for a host of no provider we know. The host in any case, with or without a last dot.
 std::string_view provider_of(std::string_view mx_host);

@@ -7,6 +7,7 @@
 
 namespace volley::smtp {
 
+std::span<const Rule> relay_rules();     // whom we send through
 std::span<const Rule> large_rules();     // Google, Microsoft, Yahoo, Apple
 std::span<const Rule> regional_rules();  // Orange, SFR, Free, GMX, Comcast, gateways, others
 

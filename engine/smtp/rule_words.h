@@ -96,4 +96,9 @@ constexpr Rule unless(Rule rule, const char* pattern) {
   return rule;
 }
 
+constexpr Rule at_mail(Rule rule) {
+  rule.at_mail = true;
+  return rule;
+}
+
 }  // namespace volley::smtp::words

@@ -125,7 +125,8 @@ const char* to_string(Scope scope) {
 }
 
 std::vector<Rule> site_rules() {
-  std::vector<Rule> rules(large_rules().begin(), large_rules().end());
+  std::vector<Rule> rules(relay_rules().begin(), relay_rules().end());
+  rules.insert(rules.end(), large_rules().begin(), large_rules().end());
   rules.insert(rules.end(), regional_rules().begin(), regional_rules().end());
   return rules;
 }

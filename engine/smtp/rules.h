@@ -93,6 +93,7 @@ struct Rule {
   Scope scope = Scope::kPath;
   Effect soft;  // 4xx
   Effect hard;  // 5xx
+  bool at_mail = false;  // counts only as an answer to MAIL
 };
 
 // In order: site rules first, then the rules for any site.

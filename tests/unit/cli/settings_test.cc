@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <fstream>
 
@@ -18,7 +20,16 @@ class SettingsTest : public ::testing::Test {
     close(fd);
     path_ = pattern;
   }
-  void TearDown() override { std::remove(path_.c_str()); }
+  void TearDown() override {
+    std::remove(path_.c_str());
+    std::remove(secret_path().c_str());
+  }
+
+  std::string secret_path() const { return path_ + ".secret"; }
+  void keep_secret(const std::string& text, mode_t mode = 0600) {
+    std::ofstream(secret_path()) << text;
+    ASSERT_EQ(chmod(secret_path().c_str(), mode), 0);
+  }
 
   Result<Settings> load(const std::string& text) {
     std::ofstream(path_) << text;
@@ -61,8 +72,16 @@ selector = "e"
 key_file = "e.pem"
 [site."google"]
 connections = 5
+messages_per_connection = 50
+recipients = 10
+daily = 20000
 rate = "20/s"
-tls = "required"
+tls = "verified"
+chunking = "always"
+[tls]
+ca_file = "ca.pem"
+mta_sts = false
+dane = false
 [transactional]
 first_delay = "10s"
 give_up_after = "15m"
@@ -79,6 +98,16 @@ give_up_after = "15m"
   ASSERT_EQ(settings->sites.size(), 1u);
   EXPECT_EQ(settings->sites[0].match, "google");
   EXPECT_DOUBLE_EQ(*settings->sites[0].rate, 20);
+  EXPECT_EQ(settings->sites[0].connections, 5);
+  EXPECT_EQ(settings->sites[0].messages_per_connection, 50);
+  EXPECT_EQ(settings->sites[0].recipients, 10);
+  EXPECT_EQ(settings->sites[0].daily, 20000);
+  EXPECT_EQ(settings->sites[0].tls, "verified");
+  EXPECT_EQ(settings->sites[0].chunking, "always");
+  EXPECT_EQ(settings->ca_file, testing::TempDir() + "ca.pem");
+  EXPECT_FALSE(settings->mta_sts);
+  EXPECT_FALSE(settings->dane);
+  EXPECT_FALSE(settings->relay);
   EXPECT_EQ(settings->transactional.first_delay, std::chrono::seconds(10));
   EXPECT_FALSE(settings->transactional.max_delay);
   EXPECT_EQ(settings->transactional.give_up_after, std::chrono::minutes(15));
@@ -93,6 +122,161 @@ TEST_F(SettingsTest, NamesLineAndRemedy) {
   expect_refused("[transactional]\ngive_up_after = \"0s\"\n", ":2", "more than zero");
   expect_refused("[transactional]\nfirst_delay = \"1h\"\nmax_delay = \"1m\"\n", ":3", "first_delay");
   expect_refused("[dns]\nservers = [\"resolver\"]\n", ":2", "resolver");
+}
+
+TEST_F(SettingsTest, SiteWordsAndCountsAreChecked) {
+  expect_refused("[site.\"x\"]\ntls = \"implicit\"\n", ":2", "verified");
+  expect_refused("[site.\"x\"]\nchunking = \"sometimes\"\n", ":2", "always");
+  expect_refused("[site.\"x\"]\nrecipients = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"x\"]\ndaily = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"x\"]\nmessages_per_connection = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"x\"]\nconnections = 4294967297\n", ":2", "at most");
+  expect_refused("[site.\"x\"]\nuser = \"me\"\n", ":2", "user");
+  expect_refused("[tls]\nmta_sts = \"no\"\n", ":2", "mta_sts");
+}
+
+TEST_F(SettingsTest, DnssecIsBelievedOfThisMachineOnly) {
+  const auto trust = [&](const std::string& text) {
+    auto settings = load(text);
+    EXPECT_TRUE(settings.ok()) << settings.error().message;
+    return settings->dns.trust_ad;
+  };
+  EXPECT_FALSE(trust(""));
+  EXPECT_FALSE(trust("[dns]\nipv6 = true\n"));
+  EXPECT_TRUE(trust("[dns]\nservers = [\"127.0.0.1\", \"[::1]:53\"]\n"));
+  EXPECT_FALSE(trust("[dns]\nservers = [\"127.0.0.1\", \"192.0.2.53\"]\n"));
+  EXPECT_TRUE(trust("[dns]\nservers = [\"192.0.2.53\"]\ndnssec = true\n"));
+  EXPECT_FALSE(trust("[dns]\nservers = [\"127.0.0.1\"]\ndnssec = false\n"));
+}
+
+TEST_F(SettingsTest, ReadsARelay) {
+  auto settings = load(R"([relay]
+host = "SMTP.example.com"
+user = "me@example.com"
+password_file = "secret"
+mechanisms = ["PLAIN", "scram-sha-256"]
+rate = "14/s"
+daily = 50000
+connections = 8
+messages_per_connection = 200
+recipients = 1
+)");
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  ASSERT_TRUE(settings->relay);
+  const RelaySetting& relay = *settings->relay;
+  EXPECT_EQ(relay.host, "smtp.example.com");
+  EXPECT_EQ(relay.port, 587);
+  EXPECT_EQ(relay.address(), "smtp.example.com:587");
+  EXPECT_FALSE(relay.implicit_tls);
+  EXPECT_EQ(relay.user, "me@example.com");
+  EXPECT_EQ(relay.password_file, testing::TempDir() + "secret");
+  EXPECT_EQ(relay.mechanisms, smtp::kAuthPlain | smtp::kAuthScramSha256);
+  EXPECT_DOUBLE_EQ(*relay.limits.rate, 14);
+  EXPECT_EQ(relay.limits.daily, 50000);
+  EXPECT_EQ(relay.limits.connections, 8);
+  EXPECT_EQ(relay.limits.messages_per_connection, 200);
+  EXPECT_EQ(relay.limits.recipients, 1);
+  EXPECT_FALSE(relay.limits.tls);  // the default, which is "verified" with a login
+}
+
+TEST_F(SettingsTest, ARelaysPortFollowsItsTls) {
+  const auto port = [&](const std::string& text) {
+    auto settings = load("[relay]\nhost = \"::1\"\n" + text);
+    EXPECT_TRUE(settings.ok()) << settings.error().message;
+    return settings->relay->address();
+  };
+  EXPECT_EQ(port(""), "[::1]:587");
+  EXPECT_EQ(port("tls = \"implicit\"\n"), "[::1]:465");
+  EXPECT_EQ(port("tls = \"implicit\"\nport = 4650\n"), "[::1]:4650");
+  EXPECT_EQ(port("tls = \"never\"\nport = 25\n"), "[::1]:25");
+}
+
+TEST_F(SettingsTest, ARelaysKeysFitEachOther) {
+  const std::string host = "[relay]\nhost = \"smtp.example.com\"\n";
+  const std::string login = host + "user = \"me\"\npassword_file = \"p\"\n";
+  expect_refused("[relay]\nport = 25\n", ":1", "host");
+  expect_refused("[relay]\nhost = \"\"\n", ":2", "host");
+  expect_refused("[relay]\nhost = \"smtp.example.com:587\"\n", ":2", "port");
+  expect_refused(host + "port = 0\n", ":3", "65535");
+  expect_refused(host + "tls = \"maybe\"\n", ":3", "implicit");
+  expect_refused(host + "rate = 14\n", ":3", "rate");
+  expect_refused(host + "daily = -1\n", ":3", "at least 1");
+  expect_refused(host + "connections = 0\n", ":3", "at least 1");
+  expect_refused(host + "chunking = \"always\"\n", ":3", "chunking");
+  expect_refused(host + "user = \"me\"\n", ":3", "password_file");
+  expect_refused(host + "user = \"\"\npassword_file = \"p\"\n", ":3", "empty");
+  expect_refused(host + "user = \"m\\u0000e\"\npassword_file = \"p\"\n", ":3", "control character");
+  expect_refused(host + "password_file = \"p\"\n", ":3", "needs a user");
+  expect_refused(host + "token_file = \"t\"\n", ":3", "needs a user");
+  expect_refused(login + "token_file = \"t\"\n", ":5", "instead of password_file");
+  expect_refused(host + "mechanisms = [\"PLAIN\"]\n", ":3", "user");
+  expect_refused(login + "mechanisms = [\"NTLM\"]\n", ":5", "NTLM");
+  expect_refused(login + "mechanisms = []\n", ":5", "password");
+  expect_refused(login + "mechanisms = [\"XOAUTH2\"]\n", ":5", "password");
+  expect_refused(host + "user = \"me\"\ntoken_file = \"t\"\nmechanisms = [\"LOGIN\"]\n", ":5", "token");
+}
+
+TEST_F(SettingsTest, APasswordNeedsAVerifiedRelay) {
+  const std::string login = "user = \"me\"\npassword_file = \"p\"\n";
+  for (const char* weaker : {"opportunistic", "required", "never"}) {
+    const std::string tls = "tls = \"" + std::string(weaker) + "\"\n";
+    expect_refused("[relay]\nhost = \"smtp.example.com\"\n" + login + tls, ":5", "verified");
+    expect_refused("[relay]\nhost = \"192.0.2.1\"\n" + login + tls, ":5", "verified");
+    for (const char* here : {"localhost", "127.0.0.1", "::1"}) {
+      auto settings = load("[relay]\nhost = \"" + std::string(here) + "\"\n" + login + tls);
+      EXPECT_TRUE(settings.ok()) << settings.error().message;
+    }
+    auto anonymous = load("[relay]\nhost = \"smtp.example.com\"\n" + tls);
+    EXPECT_TRUE(anonymous.ok()) << anonymous.error().message;
+  }
+  for (const char* safe : {"verified", "implicit"}) {
+    auto settings =
+        load("[relay]\nhost = \"smtp.example.com\"\n" + login + "tls = \"" + std::string(safe) + "\"\n");
+    EXPECT_TRUE(settings.ok()) << settings.error().message;
+  }
+}
+
+TEST_F(SettingsTest, ARelaysSecretIsReadAndNeverShown) {
+  RelaySetting relay;
+  relay.host = "smtp.example.com";
+  auto none = relay_credentials(relay, path_);
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(*none, nullptr);
+
+  relay.user = "me";
+  relay.password_file = secret_path();
+  keep_secret("correct horse\n");
+  auto password = relay_credentials(relay, path_);
+  ASSERT_TRUE(password.ok()) << password.error().message;
+  EXPECT_EQ((*password)->secret, "correct horse");
+  EXPECT_FALSE((*password)->is_token);
+
+  const auto refused = [&](const std::string& what) {
+    auto made = relay_credentials(relay, path_);
+    ASSERT_FALSE(made.ok());
+    EXPECT_NE(made.error().message.find("[relay]"), std::string::npos) << made.error().message;
+    EXPECT_NE(made.error().message.find(what), std::string::npos) << made.error().message;
+    EXPECT_EQ(made.error().message.find("horse"), std::string::npos) << made.error().message;
+  };
+  keep_secret("correct horse", 0644);
+  refused("chmod 600");
+  keep_secret("");
+  refused("empty");
+  keep_secret("correct horse\n\n");
+  refused("line break");
+
+  relay.password_file.clear();
+  relay.token_file = secret_path();
+  keep_secret("correct horse");
+  refused("token");
+  keep_secret("ya29.token\n");
+  auto token = relay_credentials(relay, path_);
+  ASSERT_TRUE(token.ok()) << token.error().message;
+  EXPECT_TRUE((*token)->is_token);
+  EXPECT_EQ((*token)->host, "smtp.example.com");
+  EXPECT_EQ((*token)->port, 587);
+  std::remove(secret_path().c_str());
+  refused("token_file");
 }
 
 TEST_F(SettingsTest, AMissingNamedFileIsNoInput) {

@@ -27,6 +27,14 @@ TEST(Providers, BySuffixAtALabelBoundary) {
   EXPECT_EQ(provider_of(".google.com"), "");
 }
 
+// A relay is what the operator calls one, whatever an MX is called.
+TEST(Providers, NoMxIsARelay) {
+  for (const char* host : {"relay", "relay.", "smtp.relay", "relay.example.com", "mx.relay.example.com"}) {
+    EXPECT_EQ(provider_of(host), "") << host;
+  }
+  EXPECT_EQ(family_of(kRelayProvider), Family::kRelay);
+}
+
 TEST(Providers, Limits) {
   EXPECT_EQ(provider_limits("google").connections, 5u);
   EXPECT_TRUE(provider_limits("google").tls_required);
