@@ -1,8 +1,6 @@
 #include "base/address.h"
 
 #include <idn2.h>
-#include <locale.h>
-#include <wctype.h>
 
 #include <array>
 #include <cstdint>
@@ -207,25 +205,8 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
 }
 
 std::string fold_address(std::string_view address) {
-  std::string out;
-  out.reserve(address.size());
-  if (is_ascii(address)) {
-    for (char c : address) out += lower(c);
-    return out;
-  }
-  // glibc's C.UTF-8 knows every simple case pair; never freed, and the same for all threads.
-  static const locale_t kUnicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  size_t position = 0;
-  while (position < address.size()) {
-    const auto c = next_code_point(address, position);
-    if (!c) {
-      out += lower(address[position++]);
-    } else if (*c < 0x80 || !kUnicode) {
-      append_utf8(out, *c < 0x80 ? static_cast<char32_t>(lower(static_cast<char>(*c))) : *c);
-    } else {
-      append_utf8(out, static_cast<char32_t>(towlower_l(static_cast<wint_t>(*c), kUnicode)));
-    }
-  }
+  std::string out(address);
+  for (char& c : out) c = lower(c);
   return out;
 }
 

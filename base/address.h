@@ -2,8 +2,9 @@
 //
 // Purpose  parse() splits `local@domain` as RFC 5321 section 4.1.2 writes it (dot-string or quoted-string; no source
 //          routes, no address literals, no comments), checks the lengths of section 4.5.3.1 (64, 255, 254 for the
-//          whole) and refuses control characters. The domain comes back lower-cased A-labels (IDNA 2008, UTS 46); the
-//          local part is kept as it was written. A domain needs at least one dot.
+//          whole; in octets) and refuses control characters. The domain comes back lower-cased A-labels (IDNA 2008,
+//          UTS 46); the local part is kept as it was written, which may be in UTF-8 (RFC 6531 section 3.3): it is not
+//          normalised. A domain needs at least one dot.
 // Thread   Pure.
 // Errors   kData, with a short reason fit for a rejects file ("no @", "control character", "local part too long").
 #pragma once
@@ -33,7 +34,7 @@ struct Mailbox {
 // `Example News <news@example.com>`, `"News, daily" <n@example.com>` or a bare address.
 Result<Mailbox> parse_mailbox(std::string_view text);
 
-// The key under which two spellings of an address are the same person: case-folded as a whole.
+// The key under which two spellings of an address are the same person: ASCII letters in lower case, all else as it is.
 std::string fold_address(std::string_view address);
 
 // A host name: letters, digits, hyphens, at least one dot, no trailing dot. What EHLO may carry (RFC 5321 4.1.1.1).

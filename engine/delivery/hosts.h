@@ -26,6 +26,8 @@ struct Host {
   uint32_t delivered = 0;  // stops at kProvenAfter
   uint32_t failures = 0;   // in a row
   TimePoint bad_until{};
+  TimePoint others_first_until{};  // a message needs what it lacks
+  bool without_smtputf8 = false;   // at its last EHLO
 
   bool bad(TimePoint now) const { return failures > 0 && now < bad_until; }
   void failed(TimePoint now, Random& random);

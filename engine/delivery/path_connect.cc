@@ -31,9 +31,12 @@ smtp::Outcome no_address(const std::string& host, const dns::AddressAnswer& answ
 }  // namespace
 
 std::optional<size_t> PathPool::choose_host(TimePoint now) {
+  // One that lacks something for a message comes last, whatever its preference.
+  const auto usable = [&](const auto& host) { return !host->bad(now) && now >= host->others_first_until; };
+  const bool others = std::any_of(hosts_.begin(), hosts_.end(), usable);
   std::vector<size_t> equals;
   for (size_t i = 0; i < hosts_.size(); ++i) {
-    if (hosts_[i]->bad(now)) continue;
+    if (others ? !usable(hosts_[i]) : hosts_[i]->bad(now)) continue;
     const uint16_t preference = path_->hosts[i].preference;
     if (!equals.empty() && preference > path_->hosts[equals.front()].preference) continue;
     if (!equals.empty() && preference < path_->hosts[equals.front()].preference) equals.clear();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/utf8.h"
 #include "engine/delivery/event_of.h"
 #include "engine/delivery/path_pool.h"
 #include "engine/delivery/site_runner.h"
@@ -18,6 +19,7 @@ constexpr uint32_t kFairShare =
     20;  // messages after which a session makes room for a path without one
 constexpr size_t kFailAtOnce = 512;  // recipients deferred in one turn
 constexpr const char* kInARow = "50 refusals in a row";
+constexpr Duration kOthersFirst = std::chrono::seconds(10);
 constexpr int64_t kLateGraceMs = 60'000;  // a last attempt made on time is not too late
 
 smtp::Outcome local_outcome(std::string_view error, smtp::EnhancedCode code) {
@@ -212,6 +214,7 @@ bool PathPool::pick(ActiveWork& work, Message& message, TimePoint now) {
 }
 
 // Where the message is the same for all, further recipients of the work go with it, as many as site and host take.
+// Those who need SMTPUTF8 go by themselves: a server without it takes the others.
 void PathPool::add_recipients(const Session& session, ActiveWork& work, Message& message,
                               TimePoint now) {
   if (!work.work->campaign->renderer->same_for_all() ||
@@ -220,9 +223,11 @@ void PathPool::add_recipients(const Session& session, ActiveWork& work, Message&
   }
   const uint32_t most = std::min({path_->limits.recipients, session.recipient_limit(),
                                   session.caps().rcpt_max.value_or(path_->limits.recipients)});
+  const bool ascii = is_ascii(message.rcpts.front());
   while (message.indexes.size() < most && work.work->waiting > 0 && may_send(now)) {
     const std::optional<uint32_t> index = pick_recipient(work, nullptr, now);
-    if (!index || !work.recipient(*index).return_path.empty()) {
+    if (!index || !work.recipient(*index).return_path.empty() ||
+        is_ascii(work.recipient(*index).address) != ascii) {
       if (index) put_aside(work, *index, message.body);
       if (path_->limits.daily != 0) tools_.memory.quota.give_back(site_.name(), wall_now());
       return;
@@ -309,20 +314,37 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
   act(action, outcome, campaign, now);
   report(action, campaign, now);
   if (action.no_pipelining) learn(host, smtp::kNoPipelining);
-  // What this server lacks (SMTPUTF8, REQUIRETLS, room for the size) another one of the set may have.
-  const bool elsewhere = outcome.here_only && hosts_.size() > 1 &&
-                         decision.verdict == Verdict::kBounced &&
+  const bool elsewhere = decision.verdict == Verdict::kBounced &&
+                         may_fit_elsewhere(host, outcome) &&
                          attempt(work, index, now).free_retries < kFreeRetries;
   if (elsewhere) decision = {true, {}, 0};
-  const bool next_host = (action.next_host && hosts_.size() > 1) || elsewhere;
+  const bool next_host = action.next_host && hosts_.size() > 1;
   if (next_host) host.failed(now, tools_.random);
   if (decision.again) {
     again(work, index, sent.body, now);
   } else {
     tools_.ledger.decide(work, index, decision, answer, now);
   }
-  if (action.reconnect || action.force_tls || action.next_host || next_host) session.quit();
+  if (action.reconnect || action.force_tls || action.next_host) session.quit();
+  if (elsewhere) others_first(host, now);
   if (!action.nothing()) wake();
+}
+
+// What this server lacks (SMTPUTF8, REQUIRETLS, room for the size) another one of the set may have.
+bool PathPool::may_fit_elsewhere(const Host& here, const smtp::Outcome& outcome) const {
+  if (!outcome.here_only) return false;
+  const bool utf8 = outcome.local == smtp::EnhancedCode{5, 6, 7};
+  return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
+    return host.get() != &here && !(utf8 && host->without_smtputf8);
+  });
+}
+
+// The host is well, but must not be given the same message again: its sessions end, the next one is another's.
+void PathPool::others_first(Host& host, TimePoint now) {
+  host.others_first_until = now + kOthersFirst;
+  for (const auto& session : sessions_) {
+    if (session->ready() && session->host().get() == &host) session->quit();
+  }
 }
 
 void PathPool::again(ActiveWork& work, uint32_t index, const smtp::Body& body, TimePoint now) {
@@ -351,8 +373,8 @@ void PathPool::report(const PathAction& action, std::string_view campaign, TimeP
   }
 }
 
-void PathPool::act(const PathAction& action, const smtp::Outcome& outcome, std::string_view campaign,
-                   TimePoint now) {
+void PathPool::act(const PathAction& action, const smtp::Outcome& outcome,
+                   std::string_view campaign, TimePoint now) {
   const smtp::Reply& reply = outcome.reply;
   if (reply.code != 0) site_.note(reply.str());
   if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, why_paused(*path_, outcome));

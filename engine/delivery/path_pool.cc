@@ -80,6 +80,7 @@ void PathPool::on_session_ready(Session& session) {
   if (session.tls()) tools_.shard[Metric::kTlsHandshakes].add();
   if (session.tls_info().resumed) tools_.shard[Metric::kTlsResumed].add();
   report_tls(session, nullptr);
+  session.host()->without_smtputf8 = !session.caps().smtputf8;
   last_failure_.reset();
   failing_ = false;
   rest_until_ = {};

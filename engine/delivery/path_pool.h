@@ -108,6 +108,8 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   bool may_send(TimePoint now);
   void count_result(Session& session, const InFlight& sent, uint32_t index,
                     const smtp::Outcome& outcome, TimePoint now);
+  bool may_fit_elsewhere(const Host& here, const smtp::Outcome& outcome) const;
+  void others_first(Host& host, TimePoint now);
   bool admit(ActiveWork& work, uint32_t index, TimePoint now);
   void refuse(ActiveWork& work, uint32_t index, std::string_view error, TimePoint now);
   Attempt attempt(const ActiveWork& work, uint32_t index, TimePoint now) const;

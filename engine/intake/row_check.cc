@@ -14,7 +14,6 @@ std::string_view RowCheck::check(const Row& row) {
     reason_ = parsed.error().message;
     return reason_;
   }
-  if (parsed->utf8) return "non-ASCII local part (SMTPUTF8 is not supported)";
   domain_ = std::move(parsed->domain);
   if (is_ascii(row.email.substr(parsed->local.size()))) {
     address_.assign(row.email);

@@ -2,8 +2,7 @@
 //
 // Purpose    The one judgement that inspect() and run_import() share, so that both count the same. The address goes
 //            into the queue as it is spelled; only a domain beyond ASCII is turned into A-labels. Its key for
-//            duplicates and suppression is the folded form of that. A local part beyond ASCII is refused: it would need
-//            SMTPUTF8 (RFC 6531).
+//            duplicates and suppression is the folded form of that.
 // Ownership  Results live until the next check().
 // Thread     One.
 #pragma once

@@ -187,16 +187,11 @@ void append_unstructured(std::string_view name, std::string_view value, std::str
 }
 
 Status append_mailbox(std::string_view name, std::string_view display, std::string_view address,
-                      std::string& out) {
-  for (char raw : address) {
-    const auto c = static_cast<unsigned char>(raw);
-    if (c >= 0x80) {
-      return Error{Errc::kData,
-                   fmt::format("{}: the address needs SMTPUTF8 (characters beyond ASCII)", name)};
-    }
-    if (is_control(raw)) {
-      return Error{Errc::kData, fmt::format("{}: the address has a control character", name)};
-    }
+                      std::string& out, bool utf8) {
+  if (!utf8 && !is_ascii(address)) return Error{Errc::kData, fmt::format("{}: {}", name, kNeedsAscii)};
+  if (!is_valid_utf8(address)) return Error{Errc::kData, fmt::format("{}: the address is not UTF-8", name)};
+  if (std::any_of(address.begin(), address.end(), is_control)) {
+    return Error{Errc::kData, fmt::format("{}: the address has a control character", name)};
   }
   out += name;
   out += ": ";

@@ -17,6 +17,10 @@
 
 namespace volley::message {
 
+// Why an address beyond ASCII is refused where it is not a recipient's.
+inline constexpr std::string_view kNeedsAscii =
+    "only a recipient's address may have characters beyond ASCII before the @ (SMTPUTF8)";
+
 // Field names: 33..126 without ':', at most 76. Fields that Volley writes itself are refused, with
 // the key to use.
 Status check_user_header_name(std::string_view name);
@@ -25,9 +29,10 @@ Status check_header_text(std::string_view what, std::string_view value);
 
 // `name: value CRLF`. Leading and trailing white space of the value is dropped.
 void append_unstructured(std::string_view name, std::string_view value, std::string& out);
-// `name: Display <address> CRLF`. kData for an address that is not ASCII (it would need SMTPUTF8).
+// `name: Display <address> CRLF`. An address beyond ASCII is written as it is where `utf8` allows it (RFC 6532), and
+// the message needs SMTPUTF8 then; else it is kData.
 Status append_mailbox(std::string_view name, std::string_view display, std::string_view address,
-                      std::string& out);
+                      std::string& out, bool utf8 = false);
 // `name: <uri>, <uri> CRLF`: List-Unsubscribe and its like. Characters no URI may have are
 // percent-encoded. kData for one too long for a line: a URI cannot be folded.
 Status append_uris(std::string_view name, std::span<const std::string> uris, std::string& out);

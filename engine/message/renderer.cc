@@ -71,6 +71,8 @@ Status Renderer::Impl::compile_to(const Content& content, const ContentCompiler&
   const auto parsed = parse_mailbox("list " + content.to.substr(open));
   if (!parsed.ok())
     return Error{Errc::kData, compiler.source_of("to") + ": " + parsed.error().message};
+  if (parsed->address.utf8)
+    return Error{Errc::kData, fmt::format("{}: {}", compiler.source_of("to"), kNeedsAscii)};
   to_address = parsed->address.str();
   return {};
 }
@@ -228,8 +230,8 @@ Status Renderer::render(const RecipientView& recipient, const Stamp& stamp,
   if (Status status = me.append_reply_to(recipient.values, out); !status.ok()) return status;
   std::string line;
   me.to.render(recipient.values, Escape::kHeader, line);
-  Status to =
-      append_mailbox("To", line, me.to_address.empty() ? recipient.address : me.to_address, out);
+  const std::string_view shown = me.to_address.empty() ? recipient.address : me.to_address;
+  Status to = append_mailbox("To", line, shown, out, true);
   if (!to.ok()) return to;
   line.clear();
   me.subject.render(recipient.values, Escape::kHeader, line);
@@ -252,6 +254,7 @@ Status Renderer::return_path(const RecipientView& recipient, std::string& out) c
   impl_->return_path->render(recipient.values, Escape::kHeader, text);
   const auto address = parse_address(text);
   if (!address.ok()) return Error{Errc::kData, "return_path: " + address.error().message};
+  if (address->utf8) return Error{Errc::kData, fmt::format("return_path: {}", kNeedsAscii)};
   out = address->str();
   return {};
 }

@@ -3,14 +3,16 @@
 // Purpose    render() writes the whole message, CRLF line ends, header then body, unsigned and not dot-stuffed. Only
 //            the MIME parts that exist; bodies as 7bit, quoted-printable or base64, never 8bit; no line over 998
 //            octets; no lone CR or LF whatever the data. What comes from a row can never become a header or a MIME
-//            part.
+//            part. The one thing beyond ASCII is a recipient's own address in To, raw (RFC 6532): a message needs
+//            SMTPUTF8 when its recipient's address does, and only then.
 // Stability  Same content, columns, recipient and stamp: same bytes, on every machine, for life. A retry therefore
 //            has the same Message-ID and the same signature input. The stamp's date changes the Date field only.
 // Ownership  Keeps what it needs; the Content may go. `out` is replaced, its capacity reused: keep one per worker.
 // Thread     Const after compile(); any number of threads may render.
 // Errors     compile: kData naming file, line and column (bad template, a variable that is no column, with the columns
 //            there are). render: kData about this recipient only (NUL in a value, a From name or Reply-To that does
-//            not parse, an address beyond ASCII); the message cannot be sent to this recipient, others are fine.
+//            not parse or is beyond ASCII before the @, as is return_path's); the message cannot be sent to this
+//            recipient, others are fine.
 #pragma once
 
 #include <cstdint>

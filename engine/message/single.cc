@@ -15,13 +15,16 @@ Error fault(std::string_view field, std::string_view what) {
   return Error{Errc::kData, fmt::format("{}: {}", field, what)};
 }
 
-Result<Mailbox> mailbox(std::string_view field, std::string_view text) {
+Result<Mailbox> any_mailbox(std::string_view field, std::string_view text) {
   if (Status status = check_header_text(field, text); !status.ok()) return status.error();
   auto parsed = parse_mailbox(text);
   if (!parsed.ok()) return fault(field, parsed.error().message);
-  if (parsed->address.utf8) {
-    return fault(field, "characters beyond ASCII before the @ are not supported (SMTPUTF8)");
-  }
+  return parsed;
+}
+
+Result<Mailbox> ascii_mailbox(std::string_view field, std::string_view text) {
+  auto parsed = any_mailbox(field, text);
+  if (parsed.ok() && parsed->address.utf8) return fault(field, kNeedsAscii);
   return parsed;
 }
 
@@ -49,7 +52,7 @@ Status add_headers(const SingleMessage& message, Content& content) {
   for (const auto& [name, value] : message.headers) {
     if (is_reply_to(name)) {
       if (!content.reply_to.empty()) return fault("headers", "Reply-To is given twice");
-      auto parsed = mailbox("Reply-To", value);
+      auto parsed = ascii_mailbox("Reply-To", value);
       if (!parsed.ok()) return parsed.error();
       content.reply_to = value;
       continue;
@@ -68,9 +71,9 @@ Status add_headers(const SingleMessage& message, Content& content) {
 }  // namespace
 
 Result<SingleContent> make_single(const SingleMessage& message) {
-  auto from = mailbox("from", message.from);
+  auto from = ascii_mailbox("from", message.from);
   if (!from.ok()) return from.error();
-  auto to = mailbox("to", message.to);
+  auto to = any_mailbox("to", message.to);
   if (!to.ok()) return to.error();
   if (message.subject.size() > kMaxHeaderText) return fault("subject", "longer than 64 KiB");
   if (Status status = check_header_text("subject", message.subject); !status.ok()) {

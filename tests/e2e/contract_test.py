@@ -7,6 +7,7 @@ import smtplib
 import stat
 import unittest
 
+import aiosmtpd_server
 from harness import *
 
 FIELDS = ["id", "state", "reason", "read", "accepted", "invalid", "duplicate", "suppressed", "delivered", "bounced", "expired",
@@ -116,6 +117,28 @@ class Contract(unittest.TestCase):
             campaign = write_campaign(where, 20)
             data = where / ("long name with spaces and ü " + "x" * 120)
             volley("send", campaign, "--data", data, "--route", f"*={sink.address}", check=0)
+
+    def test_utf8_local_parts(self):
+        """Delivered where SMTPUTF8 is offered; elsewhere they bounce, and only they."""
+        people = ["jörg@d1.example.net", "用户.ß@d1.example.net", "ann@d1.example.net"]
+        with workdir() as where, Sink(where) as sink, aiosmtpd_server.Aiosmtpd(where) as plain:
+            for receiver, delivered in ((sink.address, people), (f"127.0.0.1:{plain.port}", people[2:])):
+                folder = where / f"to-{receiver.rpartition(':')[2]}"
+                folder.mkdir()
+                campaign = write_campaign(folder, 0)
+                (folder / "list.csv").write_text("email,first_name,city\n" + "".join(f"{p},N,C\n" for p in people), "utf-8")
+                s = summary(volley("send", campaign, "--data", folder / "data", "--route", f"*={receiver}", "--json",
+                                   check=0 if len(delivered) == 3 else None))
+                check_identity(s)
+                self.assertEqual((s["accepted"], s["delivered"], s["bounced"]), (3, len(delivered), 3 - len(delivered)))
+                events = [json.loads(line) for line in (folder / "data/events.jsonl").read_text("utf-8").splitlines()]
+                self.assertEqual(sorted(e["recipient"] for e in events if e["event"] == "delivered"), sorted(delivered))
+                bounced = {e["recipient"]: e["enhanced"] for e in events if e["event"] == "bounced"}
+                self.assertEqual(bounced, {p: "5.6.7" for p in people if p not in delivered})
+            self.assertEqual(sorted(sink.recipients()), sorted(people))
+            kept = [message.read_bytes() for message in plain.maildir.iterdir()]
+            self.assertEqual(len(kept), 1)
+            self.assertTrue(kept[0].startswith(b"Delivered-To: ann@d1.example.net\r\n"))
 
     def test_keygen_and_signed_render(self):
         with workdir() as where:

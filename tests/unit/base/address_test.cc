@@ -107,7 +107,26 @@ TEST(Address, NonAsciiLocalPartsNeedSmtpUtf8) {
   ASSERT_TRUE(parsed);
   EXPECT_TRUE(parsed->utf8);
   EXPECT_EQ(parsed->local, "j\xC3\xB6rg");
+  EXPECT_EQ(parsed->str(), "j\xC3\xB6rg@example.com");
   EXPECT_EQ(reason("j\xC3rg@example.com"), "not UTF-8");
+  EXPECT_EQ(reason("a\xC2\x85"
+                   "b@example.com"),
+            "control character");
+  // As it was given: o and a combining diaeresis stay two.
+  const Result<Address> apart = parse_address("jo\xCC\x88rg@B\xC3\xBC"
+                                              "cher.example");
+  ASSERT_TRUE(apart);
+  EXPECT_EQ(apart->str(), "jo\xCC\x88rg@xn--bcher-kva.example");
+  const Result<Address> quoted = parse_address("\"j\xC3\xB6rg m\"@example.com");
+  ASSERT_TRUE(quoted);
+  EXPECT_TRUE(quoted->utf8);
+}
+
+TEST(Address, TheLengthOfALocalPartIsInOctets) {
+  std::string local;
+  for (int i = 0; i < 32; ++i) local += "\xC3\xB6";
+  EXPECT_TRUE(parse_address(local + "@example.com"));
+  EXPECT_EQ(reason(local + "x@example.com"), "local part too long");
 }
 
 TEST(Mailbox, ReadsTheThreeForms) {
@@ -141,7 +160,8 @@ TEST(Mailbox, RefusesHeaderInjectionAndLists) {
 
 TEST(Fold, SamePersonSameKey) {
   EXPECT_EQ(fold_address("John@Example.COM"), "john@example.com");
-  EXPECT_EQ(fold_address("J\xC3\x96RG@example.com"), fold_address("j\xC3\xB6rg@EXAMPLE.com"));
+  EXPECT_EQ(fold_address("J\xC3\xB6RG@example.com"), "j\xC3\xB6rg@example.com");
+  EXPECT_NE(fold_address("j\xC3\x96rg@example.com"), fold_address("j\xC3\xB6rg@example.com"));
   EXPECT_NE(fold_address("a@example.com"), fold_address("b@example.com"));
   EXPECT_EQ(fold_address("\xFF"
                          "A"),

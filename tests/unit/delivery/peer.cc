@@ -130,11 +130,10 @@ class Peer::Conn final : public net::StreamListener {
   bool ending_ = false, dead_ = false, garbled_ = false;
 };
 
-Peer::Peer(net::Loop& loop, PeerScript peer_script) : script(std::move(peer_script)), loop_(loop) {
+Peer::Peer(net::Loop& loop, PeerScript peer_script, const net::Endpoint& at)
+    : script(std::move(peer_script)), loop_(loop) {
   auto listener = net::Listener::listen(
-      loop, *net::Endpoint::from_ip("127.0.0.1", 0), [this](net::StreamPtr stream) {
-        conns_.push_back(std::make_unique<Conn>(*this, std::move(stream)));
-      });
+      loop, at, [this](net::StreamPtr stream) { conns_.push_back(std::make_unique<Conn>(*this, std::move(stream))); });
   listener_ = std::move(*listener);
 }
 

@@ -42,7 +42,7 @@ class Peer {
     std::string from, rcpt, content;
   };
 
-  Peer(net::Loop& loop, PeerScript peer_script);
+  Peer(net::Loop& loop, PeerScript peer_script, const net::Endpoint& at = *net::Endpoint::from_ip("127.0.0.1", 0));
   ~Peer();
   uint16_t port() const { return listener_->port(); }
 

@@ -197,8 +197,11 @@ TEST_F(ApiTest, RefusesWhatCannotBeSent) {
                   .starts_with("422 headers: \"X-A\" must be a string"));
   EXPECT_TRUE(answer(with("headers", Json{{"Bad Name", "1"}})).starts_with("422 "));
   EXPECT_TRUE(answer(with("headers", Json{{"X-A", "1\nX-B: 2"}})).starts_with("422 "));
+  EXPECT_TRUE(answer(with("from", "j\xC3\xB6rg@example.com")).starts_with("4"));
+  EXPECT_TRUE(answer(with("headers", Json{{"Reply-To", "j\xC3\xB6rg@example.com"}})).starts_with("422 Reply-To: only"));
   EXPECT_EQ(messages_queued(), 0U);
   EXPECT_EQ(answer(with("headers", Json{{"X-A", "1"}, {"Reply-To", "r@example.com"}})), "202");
+  EXPECT_EQ(answer(with("to", "J\xC3\xB6rg <j\xC3\xB6rg@example.org>")), "202");
 }
 
 TEST_F(ApiTest, TakesTenMegabytesAndNoMore) {

@@ -88,8 +88,13 @@ def check_files(parts, want, disposition):
 
 def check_message(case, records):
     raw = bytes.fromhex(case["message"])
-    check_octets(raw)
     check_signatures(raw, records)
+    # The address in To is all that may be raw UTF-8; the email package gets an ASCII one to read.
+    address = case["address"].encode()
+    if not address.isascii():
+        expect("addresses beyond ASCII", raw.count(address), 1)
+        raw = raw.replace(address, b"someone@example.org")
+    check_octets(raw)
     plain = email.message_from_bytes(raw, policy=email.policy.compat32)
     for message in (plain, email.message_from_bytes(raw, policy=email.policy.default)):
         assert not message.defects, message.defects

@@ -68,6 +68,14 @@ TEST(Mailbox, QuotesAndEncodes) {
   EXPECT_NE(mailbox("x", "a\r\n@example.com").find("control"), std::string::npos);
 }
 
+TEST(Mailbox, WritesUtf8WhereItIsAllowed) {
+  std::string out;
+  ASSERT_TRUE(append_mailbox("To", "J\xC3\xBCrgen", "j\xC3\xBC@example.com", out, true).ok());
+  EXPECT_EQ(out, "To: =?UTF-8?Q?J=C3=BCrgen?= <j\xC3\xBC@example.com>\r\n");
+  EXPECT_FALSE(append_mailbox("To", "", "j\xC3@example.com", out, true).ok());
+  EXPECT_FALSE(append_mailbox("To", "", "j\xC3\xBC\r\n@example.com", out, true).ok());
+}
+
 TEST(Mailbox, LongOnesFold) {
   const std::string address = std::string(60, 'a') + "@example.com";
   EXPECT_EQ(mailbox("Somebody Important", address),

@@ -186,7 +186,9 @@ json Corpus::next(uint64_t number, const DkimKeyRing& ring) {
   const std::vector<std::string_view> row(values_.begin(), values_.end());
   std::string message;
   const Stamp stamp{from_ms(1'700'000'000'000), "mail.example.com"};
-  Status status = (*renderer)->render({number, "someone@example.org", row}, stamp, message);
+  const std::string address = number % 10 == 0 ? "jörg.漢字@example.org" : "someone@example.org";
+  out["address"] = address;
+  Status status = (*renderer)->render({number, address, row}, stamp, message);
   if (status.ok()) status = dkim_sign(message, ring.find("example.com"), stamp.date);
   if (!status.ok()) {
     std::cerr << "render: " << status.error().message << '\n';

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "engine/message/single.h"
@@ -235,6 +236,41 @@ TEST(Renderer, EnvelopeSender) {
   EXPECT_FALSE(compile(c)->return_path({1, "x@example.org", bad}, out).ok());
 }
 
+TEST(Renderer, OnlyTheRecipientsAddressIsEverRawUtf8) {
+  Content c = basic();
+  c.to = "{{first_name}} <{{email}}>";
+  const std::string address = "j\xC3\xB6rg@example.org";
+  const std::array<std::string_view, 3> values = {address, "J\xC3\xB6rg", ""};
+  std::string out;
+  ASSERT_TRUE(compile(c)->render({17, address, values}, kStamp, out).ok());
+  const std::string line = "\r\nTo: =?UTF-8?Q?J=C3=B6rg?= <" + address + ">\r\n";
+  const size_t at = out.find(line);
+  ASSERT_NE(at, std::string::npos) << out;
+  out.erase(at, line.size());
+  EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](char ch) { return (ch & 0x80) == 0; })) << out;
+}
+
+TEST(Renderer, OtherAddressesStayAscii) {
+  const std::string utf8 = "j\xC3\xB6rg@example.org";
+  Content c = basic();
+  c.from = utf8;
+  EXPECT_NE(fault(c).find("SMTPUTF8"), std::string::npos);
+  c = basic();
+  c.reply_to = utf8;
+  EXPECT_NE(fault(c).find("Reply-To: only a recipient's address"), std::string::npos);
+  c = basic();
+  c.return_path = utf8;
+  EXPECT_NE(fault(c).find("return_path: only a recipient's address"), std::string::npos);
+  c = basic();
+  c.to = "Members <" + utf8 + ">";
+  EXPECT_NE(fault(c).find("to: only a recipient's address"), std::string::npos);
+  c = basic();
+  c.return_path = "{{email}}";
+  const std::array<std::string_view, 3> values = {utf8, "", ""};
+  std::string out;
+  EXPECT_FALSE(compile(c)->return_path({1, utf8, values}, out).ok());
+}
+
 TEST(Compile, NamesFilePlaceAndRemedy) {
   Content c = basic();
   c.text->text = "Dear\r\n {{frist_name}}";
@@ -292,6 +328,21 @@ TEST(Single, IsLiteral) {
   EXPECT_NE(out.find("Subject: Your code {{is}} 42\r\n"), std::string::npos);
   EXPECT_NE(out.find("To: Ann <ann@example.org>\r\n"), std::string::npos);
   EXPECT_TRUE(out.ends_with("Hi {{name}}\r\n"));
+}
+
+TEST(Single, OnlyTheRecipientMayNeedSmtpUtf8) {
+  SingleMessage m = note();
+  m.to = "J\xC3\xB6rg <j\xC3\xB6rg@b\xC3\xBC"
+         "cher.example>";
+  const auto single = make_single(m);
+  ASSERT_TRUE(single.ok()) << single.error().message;
+  EXPECT_EQ(single->recipient.str(), "j\xC3\xB6rg@xn--bcher-kva.example");
+  m = note();
+  m.from = "j\xC3\xB6rg@example.com";
+  EXPECT_TRUE(make_single(m).error().message.starts_with("from: only a recipient's address"));
+  m = note();
+  m.headers = {{"Reply-To", "j\xC3\xB6rg@example.com"}};
+  EXPECT_TRUE(make_single(m).error().message.starts_with("Reply-To: only a recipient's address"));
 }
 
 TEST(Single, RefusesWhatCouldInject) {

@@ -59,7 +59,7 @@ TEST(EventLine, RoundTrip) {
   e.id = "november.17.2";
   e.campaign = "november";
   e.lane = "transactional";
-  e.recipient = "\"a\\\"b\"@example.com";
+  e.recipient = "\"a\\\"j\xC3\xB6\"@example.com";
   e.site = "mx.example.com";
   e.host = "mx1.example.com [192.0.2.1]";
   e.source = "192.0.2.9";

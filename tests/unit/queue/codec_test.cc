@@ -14,7 +14,7 @@ std::string sample_chunk(size_t count, bool one_domain) {
   ChunkBuilder builder;
   for (size_t i = 0; i < count; ++i) {
     const std::string address =
-        "first.last" + std::to_string(i * 37) +
+        "först.last" + std::to_string(i * 37) +
         (one_domain ? "@example.com" : "@d" + std::to_string(i) + ".example");
     const std::string name = "Name " + std::to_string(i), city = i % 3 == 0 ? "Zürich" : "";
     const std::string_view values[] = {name, city, "constant"};
@@ -49,7 +49,7 @@ TEST(Chunk, RoundTrip) {
         const Recipient& r = chunk->recipients()[i];
         EXPECT_EQ(r.number, 1000 + i);
         EXPECT_EQ(r.address,
-                  "first.last" + std::to_string(i * 37) +
+                  "först.last" + std::to_string(i * 37) +
                       (one_domain ? "@example.com" : "@d" + std::to_string(i) + ".example"));
         ASSERT_EQ(r.values.size(), i % 5 == 4 ? 2u : 3u);
         EXPECT_EQ(r.values[0], "Name " + std::to_string(i));
