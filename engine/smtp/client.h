@@ -197,7 +197,7 @@ class Client {
   void on_mail(Txn& txn, Reply reply);
   void on_data(Txn& txn, Reply reply);
   void on_end_of_data(Txn& txn, Reply reply);
-  void on_noop(Reply reply);
+  void on_noop(const Reply& reply);
   void on_quit(Reply reply);
   void conclude_if_drained(Txn& txn);
   void finish(TxnId id, Outcome outcome);
