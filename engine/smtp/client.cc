@@ -226,7 +226,7 @@ void Client::dispatch(const Pending& entry, Reply reply, std::string_view rest, 
     case Verb::kLoneDot:
       return;  // nobody was to get it
     case Verb::kNoop:
-      return on_noop(std::move(reply));
+      return on_noop(reply);
     case Verb::kQuit:
       return on_quit(std::move(reply));
   }

@@ -9,8 +9,9 @@
 // Ownership  A transaction's body is shared until its end; slices from gather() live until consumed or destruction.
 // Thread     One owner.
 // Errors     No peer input asserts. A transaction that was submitted ends exactly once, with one TxnResult, before or
-//            together with Closed; recipients refused on their own get a RcptResult just before it, and all others have
-//            the TxnResult's outcome. When every recipient was refused the TxnResult repeats the last refusal.
+//            together with Closed; recipients refused on their own, or for which LIMITS or "too many recipients" left no room
+//            (retry_now), get a RcptResult just before it, and all others have the TxnResult's outcome. When no recipient
+//            is left for it, the TxnResult repeats the last refusal.
 // Closed     The last event. Flush what gather() still gives (a QUIT, or nothing after an abort), then close. It also comes by
 //            itself, after a QUIT, when the server's LIMITS allow no further MAIL.
 // BDAT       With `chunking`, when CHUNKING is offered: MAIL RCPT.. BDAT n LAST and its octets in one group, one chunk a
@@ -225,7 +226,7 @@ class Client {
   void on_mail(Txn& txn, Reply reply);
   void on_data(Txn& txn, Reply reply);
   void on_end_of_data(Txn& txn, Reply reply);
-  void on_noop(Reply reply);
+  void on_noop(const Reply& reply);
   void on_quit(Reply reply);
   void conclude_if_drained(Txn& txn);
   void finish(TxnId id, Outcome outcome);

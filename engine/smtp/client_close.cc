@@ -95,7 +95,7 @@ void Client::close(CloseReason reason, Outcome outcome, bool send_quit) {
   events_.emplace_back(Closed{reason, std::move(outcome), delivered_, message_limit_});
 }
 
-// The replies that decided this can no longer be trusted.
+// The replies that decided this can no longer be trusted. Recipients that were not even asked for are no doubt.
 void Client::doubt(Held& held, const Outcome& cause) {
   Outcome& outcome = held.result.outcome;
   if (outcome.kind == Outcome::Kind::kDelivered) --delivered_;
@@ -103,7 +103,7 @@ void Client::doubt(Held& held, const Outcome& cause) {
   outcome = cause;
   outcome.kind = held.sent ? Outcome::Kind::kInDoubt : Outcome::Kind::kRetry;
   outcome.stage = stage;
-  held.refusals.clear();
+  std::erase_if(held.refusals, [](const RcptResult& rcpt) { return rcpt.outcome.reply.code != 0; });
 }
 
 // The session ends while this, the oldest transaction, waits for the reply to its MAIL.
@@ -126,7 +126,7 @@ void Client::end_on_close(Txn& txn, CloseReason reason, const Outcome& cause) {
   // Behind a 354, what was said about recipients is proven.
   if (!trusted && (!sending || txn.chunked)) {
     txn.refusal.reset();
-    txn.refused.clear();
+    std::erase_if(txn.refused, [](const auto& rcpt) { return rcpt.second.reply.code != 0; });
   }
   if (txn.refusal) {
     outcome = *txn.refusal;

@@ -308,7 +308,7 @@ void Client::on_end_of_data(Txn& txn, Reply reply) {
 }
 
 // A mark only when it is what was asked for; a server that has no NOOP is left.
-void Client::on_noop(Reply reply) {
+void Client::on_noop(const Reply& reply) {
   if (reply.first_digit() == 2) {
     release_held(true);
   } else {

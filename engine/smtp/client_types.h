@@ -88,9 +88,8 @@ struct ClientOptions {
   bool pipelining = true;     // false: never, whatever is offered
   bool cross_message = true;  // false: pipeline within a message only
   Chunking chunking = Chunking::kNever;
-  uint32_t bdat_window = 8;  // kStream: messages on the wire
-  uint64_t bdat_bytes =
-      1024 * 1024;  // kStream: no further message once so much of bodies is unanswered
+  uint32_t bdat_window = 8;        // kStream: messages on the wire
+  uint64_t bdat_bytes = 1u << 20;  // kStream: bodies unanswered, before no further message goes
   bool helo_only = false;
   bool rset_between = false;      // RSET before each transaction but the first
   bool mail_parameters = true;    // SIZE=, BODY=; SMTPUTF8 goes out whenever it is needed

@@ -322,7 +322,8 @@ TEST(ClientAuth, LineIsNeverLongerThanAServerMustTake) {
 }
 
 // Client and server cores wired to each other, bytes moved in random portions.
-void converse(uint64_t seed, ServerOptions server_options, ClientOptions client_options) {
+void converse(uint64_t seed, const ServerOptions& server_options,
+              const ClientOptions& client_options) {
   Random random(seed);
   TimePoint now{};
   Server server(server_options);

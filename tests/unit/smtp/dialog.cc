@@ -73,7 +73,8 @@ std::vector<std::string> expand(const std::string& line) {
   std::string reply = "< 250";
   std::string name = "mx.example.net";
   for (size_t i = 1; i <= w.size(); ++i) {
-    out.push_back(reply + (i == w.size() ? " " : "-") + name);
+    out.push_back(reply + (i == w.size() ? " " : "-"));
+    out.back() += name;
     if (i < w.size()) name = unescape(w[i]);
   }
   if (w[0] == "ready") out.push_back("? ready");
