@@ -126,7 +126,7 @@ void read_login(Table& table, const Config& config, RelaySetting& out) {
   if (table.has("user")) {
     smtp::Credentials trial;  // the user name is looked at now, the secret when it is read
     trial.user = out.user;
-    trial.secret = "-";
+    trial.secret = std::string(1, '-');
     if (const Status fit = smtp::check_credentials(trial); !fit)
       table.fail("user", fit.error().message);
   }
