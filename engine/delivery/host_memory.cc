@@ -32,14 +32,16 @@ struct HostMemory::Fact {
 };
 
 // Broken TLS is usually mended soon, and going without is the worse choice.
-const std::array<HostMemory::Fact, 9>& HostMemory::table() {
-  static const std::array<Fact, 9> kTable{{
+const std::array<HostMemory::Fact, 11>& HostMemory::table() {
+  static const std::array<Fact, 11> kTable{{
       {bit_of(smtp::kNoPipelining), "no_pipelining", hours(7 * 24)},
       {bit_of(smtp::kNoTls), "no_tls", hours(1)},
       {bit_of(smtp::kNeedsRset), "needs_rset", hours(7 * 24)},
       {bit_of(smtp::kHeloOnly), "helo_only", hours(7 * 24)},
       {bit_of(smtp::kNoParameters), "no_parameters", hours(7 * 24)},
       {bit_of(smtp::kNoChunking), "no_chunking", hours(30 * 24)},
+      {bit_of(smtp::kNoDsn), "no_dsn", hours(7 * 24)},
+      {bit_of(smtp::kNoCrossMessage), "no_cross_message", hours(7 * 24)},
       {kMessages, "messages", hours(24)},
       {kRecipients, "recipients", hours(7 * 24)},
       {kProven, "proven", hours(7 * 24)},

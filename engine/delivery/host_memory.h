@@ -54,7 +54,7 @@ class HostMemory {
     uint32_t closed_after = 0, closed_times = 0;
   };
   struct Fact;
-  static const std::array<Fact, 9>& table();
+  static const std::array<Fact, 11>& table();
   void keep(Entry& entry, size_t fact, WallTime now);
   Entry& entry_of(const std::string& host);
   void make_room();

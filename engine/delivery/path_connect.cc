@@ -144,6 +144,7 @@ smtp::ClientOptions PathPool::client_options(const HostFacts& facts, const TlsPl
   options.ehlo_name = tools_.settings.hostname.empty() ? "localhost" : tools_.settings.hostname;
   options.tls = plan.mode;
   options.pipelining = !(quirks & smtp::kNoPipelining);
+  options.cross_message = !(quirks & smtp::kNoCrossMessage);
   options.chunking = chunking(facts);
   options.helo_only = quirks & smtp::kHeloOnly;
   options.rset_between = quirks & smtp::kNeedsRset;

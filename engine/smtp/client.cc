@@ -8,6 +8,7 @@ namespace volley::smtp {
 namespace {
 
 constexpr EnhancedCode kTlsCode{4, 7, 0};
+constexpr Duration kCrossPatience = std::chrono::seconds(10);
 
 // Two replies run into one line, as some servers do when they flush: a sign that one will be missing.
 bool looks_merged(const Reply& reply) {
@@ -315,6 +316,14 @@ Duration Client::timeout_of(Verb verb) const {
   return t.mail;
 }
 
+// A host that has proven nothing may drop what is pipelined behind an end of data, although it offers PIPELINING (chasquid
+// does). It shows by silence, and a whole timeout for each connection is too dear a lesson.
+Duration Client::patience(const Pending& head) const {
+  const Duration usual = timeout_of(head.verb);
+  const Txn* txn = options_.hold_until_mark ? find(head.txn) : nullptr;
+  return txn != nullptr && txn->crossed && !txn->mail_ok ? std::min(usual, kCrossPatience) : usual;
+}
+
 // One deadline: for the oldest outstanding reply, or for the writing that stands before it. Neither moves while the peer
 // drips bytes.
 void Client::rearm(TimePoint now) {
@@ -336,7 +345,7 @@ void Client::rearm(TimePoint now) {
   head_armed_ = true;
   head_out_ = out;
   if (out || !is_body(head.verb)) {
-    deadline_ = head_since_ + timeout_of(head.verb);
+    deadline_ = head_since_ + patience(head);
     return;
   }
   if (body_limit_ == kNever) {

@@ -142,6 +142,7 @@ class Client {
     bool dsn = false;                                // offered, and taken so far
     bool with_parameters = false, with_dsn = false;  // in its MAIL
     bool after_pause = false;
+    bool crossed = false;  // its MAIL went out before the end of data ahead of it was answered
     bool mail_ok = false;
     bool reset = false;  // an RSET went before it
     bool last_rcpt_ok = false;
@@ -160,14 +161,14 @@ class Client {
   };
 
   struct Auth {
-    std::unique_ptr<Sasl> sasl;        // under way
-    uint16_t tried = 0;                // AuthMechanism bits
-    bool initial_due = false;          // its first message did not fit into the command
-    bool asked = false;                // a challenge came
-    bool counting = false;             // sasl needs another resume()
-    bool done = false;                 // 235
-    std::optional<Outcome> given_up;   // `*` was sent because of this
-    std::string sent;                  // what a reply must not repeat
+    std::unique_ptr<Sasl> sasl;       // under way
+    uint16_t tried = 0;               // AuthMechanism bits
+    bool initial_due = false;         // its first message did not fit into the command
+    bool asked = false;               // a challenge came
+    bool counting = false;            // sasl needs another resume()
+    bool done = false;                // 235
+    std::optional<Outcome> given_up;  // `*` was sent because of this
+    std::string sent;                 // what a reply must not repeat
   };
 
   // client.cc
@@ -180,6 +181,7 @@ class Client {
   bool blocked() const { return !fifo_.empty() && fifo_.back().last; }
   void rearm(TimePoint now);
   Duration timeout_of(Verb verb) const;
+  Duration patience(const Pending& head) const;
   static Stage stage_of(Verb verb);
   static bool is_body(Verb verb) { return verb == Verb::kDot || verb == Verb::kBdat; }
   Stage stage_now() const;
@@ -190,6 +192,7 @@ class Client {
   void doubt(Held& held, const Outcome& cause);
   void end_on_close(Txn& txn, CloseReason reason, const Outcome& cause);
   void note_message_limit(const Txn& txn);
+  bool lost_behind_data() const;
   void blame_pipelining();
   // client_handshake.cc
   void on_greeting(Reply reply);
@@ -232,6 +235,7 @@ class Client {
   void finish(TxnId id, Outcome outcome);
   void release_held(bool proven);
   Txn* find(TxnId id);
+  const Txn* find(TxnId id) const;
   // client_rcpt.cc
   void send_rcpt(Txn& txn);
   bool has_room(Txn& txn, uint32_t rcpt) const;

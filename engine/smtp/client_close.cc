@@ -27,12 +27,19 @@ void Client::timeout(TimePoint now) {
   }
   // A reply that never comes after a refusal in the same group: the server dropped what was pipelined.
   if (group_error_ && pipelining()) blame_pipelining();
+  if (lost_behind_data()) quirks_ |= kNoCrossMessage;
   Outcome outcome;
   outcome.kind = Outcome::Kind::kRetry;
   outcome.stage = stage;
   outcome.error = std::string("timeout at ") + to_string(stage);
   outcome.local = kLost;
   close(CloseReason::kTimeout, std::move(outcome), false);
+}
+
+// What waits is the reply to a MAIL that went out before the end of data ahead of it was answered.
+bool Client::lost_behind_data() const {
+  const Txn* txn = fifo_.empty() || !options_.hold_until_mark ? nullptr : find(fifo_.front().txn);
+  return txn != nullptr && txn->crossed && !txn->mail_ok && !is_body(fifo_.front().verb);
 }
 
 void Client::eof(TimePoint, std::string_view why) {
@@ -140,7 +147,8 @@ void Client::end_on_close(Txn& txn, CloseReason reason, const Outcome& cause) {
   // Closed between messages: the receiver had enough of this connection, not of this message.
   const bool between = trusted && !txn.refusal && !txn.mail_ok && txn.number > 1 &&
                        (reason == CloseReason::kPeerClosed || reason == CloseReason::kRefused ||
-                        reason == CloseReason::kServerClosing);
+                        reason == CloseReason::kServerClosing ||
+                        (reason == CloseReason::kTimeout && (quirks_ & kNoCrossMessage)));
   if (between && outcome.kind == Outcome::Kind::kRetry) outcome.retry_now = true;
   if (outcome.kind == Outcome::Kind::kRetry && !outcome.reply.code && options_.pipelining &&
       pipelining_lost_) {

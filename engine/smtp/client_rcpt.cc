@@ -12,12 +12,6 @@ namespace {
 constexpr EnhancedCode kProtocolCode{4, 5, 0};
 constexpr EnhancedCode kTooManyCode{4, 5, 3};
 
-bool too_many_recipients(const Reply& reply) {
-  if (reply.code != 452 && reply.code != 552) return false;
-  if (reply.enhanced && reply.enhanced->subject == 5 && reply.enhanced->detail == 3) return true;
-  return contains(reply.text, "too many recipients");
-}
-
 std::string_view domain_of(std::string_view address) {
   const size_t at = address.rfind('@');
   return at == std::string_view::npos ? std::string_view() : address.substr(at + 1);
@@ -103,7 +97,7 @@ void Client::on_rcpt(Txn& txn, uint32_t rcpt, Reply reply) {
   }
   if (txn.refusal) return conclude_if_drained(txn);
   const int code = reply.code;
-  const bool too_many = too_many_recipients(reply);
+  const bool one_too_many = too_many(reply);
   Outcome outcome = judged(Stage::kRcpt, std::move(reply));
   explain_missing_login(outcome);
   if (code == 503 && txn.mail_ok && pipelining()) {
@@ -118,7 +112,7 @@ void Client::on_rcpt(Txn& txn, uint32_t rcpt, Reply reply) {
     if (txn.step <= Step::kData) txn.step = Step::kAbandoned;
     return conclude_if_drained(txn);
   }
-  if (too_many) {
+  if (one_too_many) {
     outcome.kind = Outcome::Kind::kRetry;
     outcome.retry_now = txn.accepted > 0;
     if (txn.rcpt_limit == 0) txn.rcpt_limit = txn.accepted;

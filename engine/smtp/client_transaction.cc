@@ -31,6 +31,8 @@ Client::Txn* Client::find(TxnId id) {
   return nullptr;
 }
 
+const Client::Txn* Client::find(TxnId id) const { return const_cast<Client*>(this)->find(id); }
+
 void Client::pump(TimePoint now) {
   while (state_ == State::kReady && !blocked()) {
     if (!fifo_.empty() && (!pipelining() || fifo_.size() >= kGroupCap)) return;
@@ -81,6 +83,7 @@ bool Client::pump_one(Txn& txn, TimePoint now) {
 void Client::begin(Txn& txn, TimePoint now) {
   txn.begin = out_.appended();
   txn.after_pause = fifo_.empty() && now - quiet_since_ > kPause;
+  txn.crossed = !fifo_.empty();
   txn.number = ++begun_;
   txn.chunked = chunking();
   txn.dsn = caps_.dsn && !no_dsn_;
@@ -181,9 +184,11 @@ void Client::send_quit_or_noop() {
 bool Client::pipelining_refused(const Pending& entry, const Reply& reply) {
   if (state_ != State::kReady || !pipelining() || reply.first_digit() != 5) return false;
   if (!contains(reply.text, "synchroni") && !contains(reply.text, "pipelin")) return false;
-  quirks_ |= kNoPipelining;
+  Txn* txn = find(entry.txn);
+  const bool behind_data = txn != nullptr && txn->crossed && !is_body(entry.verb);
+  quirks_ |= behind_data ? kNoCrossMessage : kNoPipelining;
   pipelining_lost_ = true;
-  if (Txn* txn = find(entry.txn)) {
+  if (txn != nullptr) {
     Outcome outcome{Outcome::Kind::kRetry, stage_of(entry.verb), reply, "pipelining refused",
                     kProtocolCode};
     outcome.retry_now = true;
@@ -212,6 +217,14 @@ void Client::on_mail(Txn& txn, Reply reply) {
   }
   Outcome outcome = judged(Stage::kMail, std::move(reply));
   explain_missing_login(outcome);
+  // Enough messages for this connection (OpenSMTPD: "452 4.5.3 Too many recipients: Too many messages sent").
+  if (too_many(outcome.reply) && txn.number > 1 && delivered_ > 0) {
+    outcome.retry_now = true;
+    note_message_limit(txn);
+    finish(txn.what.id, outcome);
+    outcome.retry_now = false;
+    return close(CloseReason::kServerClosing, std::move(outcome), true);
+  }
   const char* instead = nullptr;
   if (outcome.reply.code == 503 && txn.number > 1 && !txn.reset) {
     quirks_ |= kNeedsRset;

@@ -37,6 +37,13 @@ inline bool refuses_parameter(const Reply& reply) {
   return syntax || reply.code == 504 || reply.code == 555;
 }
 
+// Recipients in a transaction, or messages on a connection: more in another one.
+inline bool too_many(const Reply& reply) {
+  if (reply.code != 452 && reply.code != 552) return false;
+  if (reply.enhanced && reply.enhanced->subject == 5 && reply.enhanced->detail == 3) return true;
+  return contains(reply.text, "too many recipients") || contains(reply.text, "too many messages");
+}
+
 inline bool unknown_command(const Reply& reply) { return reply.code == 500 || reply.code == 502; }
 
 // A server that looks at the last RCPT only says so of the whole (RFC 2920 section 1).

@@ -60,6 +60,8 @@ enum Quirk : uint16_t {
   kNoParameters = 1 << 4,  // refuses SIZE= or BODY= although offered
   kNoChunking = 1 << 5,    // refuses BDAT, or loses count of replies when it is used
   kNoDsn = 1 << 6,         // refuses RET=, ENVID=, NOTIFY= or ORCPT= although offered
+  kNoCrossMessage =
+      1 << 7,  // pipelines within a message only: refuses or loses what follows an end of data
 };
 using Quirks = uint16_t;
 

@@ -90,6 +90,7 @@ std::string quirk_names(Quirks quirks) {
   if (quirks & kNoParameters) out += " noparams";
   if (quirks & kNoChunking) out += " nobdat";
   if (quirks & kNoDsn) out += " nodsn";
+  if (quirks & kNoCrossMessage) out += " nocross";
   return out;
 }
 

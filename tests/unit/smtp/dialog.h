@@ -30,7 +30,7 @@
 //   ? local CODE          the last event's own enhanced code
 //   ? reply TEXT          its reply has TEXT in it
 //   ?maybe EVENT          the same, if it comes: whether it does depends on how bytes were cut
-//   ? quirks NAME...      what was learned: nopipe notls rset helo noparams nobdat nodsn; exactly these
+//   ? quirks NAME...      what was learned: nopipe notls rset helo noparams nobdat nodsn nocross; exactly these
 #pragma once
 
 #include <ostream>
