@@ -53,7 +53,7 @@ void read_host(Table& table, RelaySetting& out) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   if (!table.has("host")) {
-    table.fail("host", "missing: the relay's name or address");
+    table.fail("host", "[relay] needs host: the relay's name or address");
   } else if (!is_host(out.host)) {
     table.fail("host",
                "\"" + out.host + "\" is no host name or address (the port is a key of its own)");
