@@ -17,7 +17,7 @@ constexpr int kOk = 200;
 
 std::string request(const std::string& host, uint16_t port) {
   std::string out = "GET " + std::string(kPath) + " HTTP/1.1\r\nHost: " + host;
-  if (port != kHttps) out += ":" + std::to_string(port);
+  if (port != kHttps) out.append(":").append(std::to_string(port));
   return out + "\r\nUser-Agent: volley\r\nAccept: text/plain\r\nConnection: close\r\n\r\n";
 }
 
