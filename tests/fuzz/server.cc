@@ -233,6 +233,7 @@ class Sender {
     const size_t sent = left;
     ServerOptions options;
     options.chunking = true;
+    options.max_idle_commands = 100'000;  // empty chunks are cheap here
     Server server(options);
     server.start({});
     pump(server);
@@ -272,10 +273,22 @@ class Sender {
     for (const std::string& group : groups_) size_ += group.size();
   }
 
+  // Mostly lines, so that much of it is fit to send by DATA.
+  std::string make_content() {
+    static constexpr std::string_view kPieces[] = {"a\r\n", ".\r\n", "..b\r\n", "\r\n", "\r\n.\r\n",
+                                                   "c",     ".",     "\r",      "\n"};
+    std::string out;
+    while (in_.ConsumeBool()) {
+      const auto choice = in_.ConsumeIntegralInRange<size_t>(0, 3 * std::size(kPieces));
+      out += choice < std::size(kPieces) ? kPieces[choice] : kPieces[choice % 5];
+    }
+    return in_.ConsumeIntegralInRange(0, 7) == 0 ? in_.ConsumeRandomLengthString(60) : out;
+  }
+
   void add_message() {
-    std::string content = in_.ConsumeRandomLengthString(60);
+    const std::string content = make_content();
     append("RSET\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\n");
-    BodyScan scan = scan_body(content);
+    const BodyScan scan = scan_body(content);
     if (scan.ends_crlf && !scan.bare_cr && !scan.bare_lf && !scan.nul && in_.ConsumeBool()) {
       append("DATA\r\n");
       groups_.emplace_back();
