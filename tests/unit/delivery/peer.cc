@@ -74,6 +74,7 @@ class Peer::Conn final : public net::StreamListener {
         return answer(script.greeting);
       case Type::kMail:
         from_ = event.text;
+        rcpts_.clear();
         if (script.close_after != 0 && taken_ >= script.close_after) {
           server_.respond(421, "4.7.0", "enough for this connection");
           ending_ = true;
@@ -82,7 +83,7 @@ class Peer::Conn final : public net::StreamListener {
       case Type::kRcpt:
         rcpt_ = event.text;
         content_.clear();
-        return answer(script.on_rcpt ? script.on_rcpt(rcpt_) : std::nullopt);
+        return on_rcpt();
       case Type::kDataChunk:
         content_ += event.text;
         return;
@@ -98,6 +99,13 @@ class Peer::Conn final : public net::StreamListener {
     }
   }
 
+  void on_rcpt() {
+    const PeerScript& script = peer_.script;
+    const auto reply = script.on_rcpt ? script.on_rcpt(rcpt_) : std::nullopt;
+    answer(reply);
+    if (!reply || reply->code < 300) rcpts_.push_back(rcpt_);
+  }
+
   void on_end() {
     const PeerScript& script = peer_.script;
     if (++peer_.ends == script.die_at) {
@@ -108,7 +116,8 @@ class Peer::Conn final : public net::StreamListener {
     answer(reply);
     if (reply && reply->code >= 300) return;
     ++taken_;
-    peer_.mails.push_back({number_, server_.tls(), from_, rcpt_, content_});
+    peer_.mails.push_back(
+        {number_, server_.tls(), from_, rcpt_, content_, std::exchange(rcpts_, {})});
     if (peer_.on_mail) peer_.on_mail();
   }
 
@@ -126,14 +135,16 @@ class Peer::Conn final : public net::StreamListener {
   net::StreamPtr stream_;
   const size_t number_;
   std::string from_, rcpt_, content_;
+  std::vector<std::string> rcpts_;
   uint32_t taken_ = 0;
   bool ending_ = false, dead_ = false, garbled_ = false;
 };
 
 Peer::Peer(net::Loop& loop, PeerScript peer_script, const net::Endpoint& at)
     : script(std::move(peer_script)), loop_(loop) {
-  auto listener = net::Listener::listen(
-      loop, at, [this](net::StreamPtr stream) { conns_.push_back(std::make_unique<Conn>(*this, std::move(stream))); });
+  auto listener = net::Listener::listen(loop, at, [this](net::StreamPtr stream) {
+    conns_.push_back(std::make_unique<Conn>(*this, std::move(stream)));
+  });
   listener_ = std::move(*listener);
 }
 

@@ -39,10 +39,12 @@ class Peer {
   struct Mail {
     size_t connection = 0;
     bool tls = false;
-    std::string from, rcpt, content;
+    std::string from, rcpt, content;   // rcpt: the last of `rcpts`
+    std::vector<std::string> rcpts{};  // those accepted
   };
 
-  Peer(net::Loop& loop, PeerScript peer_script, const net::Endpoint& at = *net::Endpoint::from_ip("127.0.0.1", 0));
+  Peer(net::Loop& loop, PeerScript peer_script,
+       const net::Endpoint& at = *net::Endpoint::from_ip("127.0.0.1", 0));
   ~Peer();
   uint16_t port() const { return listener_->port(); }
 

@@ -126,6 +126,121 @@ TEST_F(RouterTest, NoSuchDomainNeedsASecondOpinion) {
   EXPECT_FALSE(ask("example.com").permanent);
 }
 
+// What the desk says about each domain; a fetch ends when the test says so.
+struct FakeDesk final : StsDesk {
+  std::map<std::string, StsDecision> says;
+  std::vector<std::pair<std::string, std::function<void()>>> fetches;
+  bool full = false;
+
+  StsDecision decide(const std::string& domain, const dns::TxtAnswer&) override {
+    return says[domain];
+  }
+  bool fetch(const std::string& domain, const std::string&, std::function<void()> done) override {
+    if (!full) fetches.emplace_back(domain, std::move(done));
+    return !full;
+  }
+};
+
+struct RouterPolicyTest : RouterTest {
+  FakeDesk desk;
+  RouterPolicyTest() {
+    hosts("example.com", {{10, "mx1.example.net"}, {20, "mx2.example.org"}});
+    router =
+        std::make_unique<Router>(loop, settings, resolver, &desk, answers, [this] { return now; });
+  }
+  static StsDecision policy(StsVerdict verdict, std::vector<std::string> mx) {
+    StsDecision decision;
+    decision.verdict = verdict;
+    auto made = std::make_shared<StsPolicy>();
+    made->mx = std::move(mx);
+    decision.policy = made;
+    return decision;
+  }
+};
+
+TEST_F(RouterPolicyTest, OnlyHostsThatThePolicyNames) {
+  desk.says["example.com"] = policy(StsVerdict::kEnforce, {"*.example.net"});
+  const auto path = ask("example.com").path;
+  ASSERT_TRUE(path);
+  ASSERT_EQ(path->hosts.size(), 1u);
+  EXPECT_EQ(path->hosts[0].name, "mx1.example.net");
+  EXPECT_EQ(path->sts, StsVerdict::kEnforce);
+}
+
+TEST_F(RouterPolicyTest, NoneOfThemIsTemporary) {
+  desk.says["example.com"] = policy(StsVerdict::kEnforce, {"mail.example.com"});
+  const RouteAnswer answer = ask("example.com");
+  EXPECT_FALSE(answer.path);
+  EXPECT_FALSE(answer.permanent);
+  EXPECT_EQ(answer.enhanced, "4.7.5");
+}
+
+TEST_F(RouterPolicyTest, ATestedPolicyKeepsAllHostsOnAPathOfTheirOwn) {
+  hosts("example.org", {{10, "mx1.example.net"}, {20, "mx2.example.org"}});
+  desk.says["example.com"] = policy(StsVerdict::kTesting, {"mail.example.com"});
+  const auto tested = ask("example.com").path, plain = ask("example.org").path;
+  ASSERT_TRUE(tested && plain);
+  EXPECT_EQ(tested->hosts.size(), 2u);
+  EXPECT_EQ(tested->sts, StsVerdict::kTesting);
+  EXPECT_NE(tested, plain);
+  EXPECT_EQ(tested->site, plain->site);  // limits hang on the site
+}
+
+TEST_F(RouterPolicyTest, WaitsForTheFetchThatDecides) {
+  desk.says["example.com"].verdict = StsVerdict::kWait;
+  desk.says["example.com"].fetch = true;
+  EXPECT_FALSE(router->route("example.com", 1));
+  ASSERT_TRUE(run_until(loop, [&] { return !desk.fetches.empty(); }));
+  EXPECT_FALSE(router->route("example.com", 2));
+  EXPECT_TRUE(answers.got.empty());
+  desk.says["example.com"] = policy(StsVerdict::kEnforce, {"mx1.example.net"});
+  desk.fetches[0].second();
+  ASSERT_TRUE(run_until(loop, [&] { return answers.got.size() == 2; }));
+  EXPECT_EQ(answers.got[1].path->hosts.size(), 1u);
+  EXPECT_EQ(desk.fetches.size(), 1u);
+}
+
+TEST_F(RouterPolicyTest, AFetchThatEndsAfterTheRouterIsForgotten) {
+  desk.says["example.com"].verdict = StsVerdict::kWait;
+  desk.says["example.com"].fetch = true;
+  EXPECT_FALSE(router->route("example.com", 1));
+  ASSERT_TRUE(run_until(loop, [&] { return !desk.fetches.empty(); }));
+  router.reset();
+  desk.fetches[0].second();
+  loop.run_once(false);
+  EXPECT_TRUE(answers.got.empty());
+}
+
+TEST_F(RouterPolicyTest, TooManyFetchesAreATemporaryAnswer) {
+  desk.full = true;
+  desk.says["example.com"].verdict = StsVerdict::kWait;
+  desk.says["example.com"].fetch = true;
+  const RouteAnswer answer = ask("example.com");
+  EXPECT_FALSE(answer.path);
+  EXPECT_FALSE(answer.permanent);
+}
+
+TEST_F(RouterTest, ARelayTakesWhatNoRouteTakes) {
+  settings.routes = {*parse_route("example.com=127.0.0.1:2526")};
+  settings.relay.emplace();
+  settings.relay->host = "smtp.example.net";
+  settings.relay->credentials = std::make_shared<smtp::Credentials>();
+  settings.relay->limits.daily = 50'000;
+  settings.relay->limits.rate = 14;
+  start();
+  EXPECT_EQ(ask("example.com").path->port, 2526);
+  const auto relay = ask("example.org").path;
+  ASSERT_TRUE(relay);
+  EXPECT_EQ(relay->site, kRelaySite);
+  EXPECT_EQ(relay->port, 587);
+  EXPECT_EQ(relay->limits.daily, 50'000u);
+  EXPECT_EQ(relay->limits.rate, 14);
+  EXPECT_EQ(relay->limits.tls, TlsPolicy::kVerified);
+  EXPECT_FALSE(relay->auth_in_clear);
+  EXPECT_EQ(ask("example.net").path, relay);
+  EXPECT_EQ(resolver.asked, 0u);
+}
+
 TEST_F(RouterTest, ManyAskOnceAndADeadRouterIsNotAnswered) {
   hosts("example.com", {{1, "mx.example.com"}});
   start();
