@@ -92,7 +92,7 @@ class Login(unittest.TestCase):
             (where / "password").chmod(0o600)
             config.write_text(config.read_text().replace("127.0.0.1", "192.0.2.1") + 'tls = "required"\n')
             refused = volley("check", "-c", config, check=78)
-            self.assertIn("volley.toml:7:1: ", refused.stderr)
+            self.assertIn("volley.toml:8:1: ", refused.stderr)
 
 
 class Throttling(unittest.TestCase):
