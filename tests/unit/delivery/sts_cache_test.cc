@@ -11,7 +11,7 @@ using std::chrono::seconds;
 
 const WallTime kNow = from_ms(1'800'000'000'000);
 
-dns::TxtAnswer txt(std::string id) {
+dns::TxtAnswer txt(const std::string& id) {
   dns::TxtAnswer out;
   out.strings = {"v=STSv1; id=" + id + ";"};
   return out;
@@ -234,7 +234,9 @@ TEST_F(StsCacheTest, BadImportsTakeNothing) {
         with("864000", "31557601"), with("864000", "1.5"), with("864000", "\"1\""),
         with("*.a.example", "*.*.example"), with("[\"*.a.example\"]", "\"*.a.example\""),
         with("[\"*.a.example\"]", "[1]"), with("1799999999000", "null"), with("\"1\"", "1")}) {
-    bad.push_back(file(good + "," + entry));
+    std::string both = good;
+    both += ',';
+    bad.push_back(file(both.append(entry)));
   }
   for (const std::string& text : bad) {
     Status read = cache.import_json(text, kNow);

@@ -64,7 +64,7 @@ Reply signed_reply(Reply reply) {
 
 TEST(JoinAddresses, AuthenticatedWhenEveryReplyUsedIs) {
   const Reply v4 = with_v4({{192, 0, 2, 1}}), v6 = with_v6(1);
-  auto authenticated = [](AddressParts parts) {
+  auto authenticated = [](const AddressParts& parts) {
     return join_addresses(parts, false).authenticated;
   };
   EXPECT_TRUE(authenticated({signed_reply(v4), signed_reply(v6)}));
@@ -84,7 +84,7 @@ TEST(JoinAddresses, CanonicalNameOfWhatHasAddresses) {
     reply.answer.owner = owner;
     return reply;
   };
-  auto canonical = [](AddressParts parts) { return join_addresses(parts, false).canonical; };
+  auto canonical = [](const AddressParts& parts) { return join_addresses(parts, false).canonical; };
   EXPECT_EQ(canonical({named(with_v4({{192, 0, 2, 1}}), "a"), named(with_v6(1), "b")}), "a");
   EXPECT_EQ(canonical({named(no_record(), "a"), named(with_v6(1), "b")}), "b");
   EXPECT_EQ(canonical({failed(), named(no_record(), "b")}), "b");

@@ -80,11 +80,11 @@ TEST(ParseAnswer, Txt) {
 }
 
 TEST(ParseAnswer, TxtThatLiesAboutItsLength) {
-  for (std::string data : {std::string(),
-                           std::string("\x02"
-                                       "a"),
-                           std::string("\x01"
-                                       "ab")}) {
+  for (const std::string& data : {std::string(),
+                                  std::string("\x02"
+                                              "a"),
+                                  std::string("\x01"
+                                              "ab")}) {
     Packet p("example.com", kTxt);
     p.record(Packet::kAnswer, "example.com", kTxt, 90, data);
     EXPECT_FALSE(parse_answer(p.bytes)) << data.size();
