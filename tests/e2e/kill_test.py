@@ -6,7 +6,7 @@ import unittest
 
 from harness import *
 
-CONNECTIONS, DEPTH = 20, 2
+CONNECTIONS, DEPTH = 20, 8  # of messages on a connection that streams: BDAT, once the sink has proven itself
 KILLS = 60 if LONG else 20
 
 
