@@ -46,7 +46,7 @@ class Reader {
       return {};
     }
     if (word == ">") return expect(text);
-    if (word == "ready") return ready(rest);
+    if (word == "ready" || word == "hello") return ready(rest);
     if (word == "tls") {
       add(Script::Kind::kTls);
     } else if (word == "tlsfail") {
@@ -106,13 +106,15 @@ class Reader {
     return {};
   }
 
-  // Greeting and EHLO with these keywords; `ready helo`: EHLO is refused.
+  // Greeting and EHLO with these keywords, `\s` for the space in one; `ready helo`: EHLO is refused.
   Status ready(std::string_view keywords) {
     say("220 mx.example.net ESMTP\r\n", {});
     add(Script::Kind::kVerb, "EHLO");
     std::vector<std::string> lines{"mx.example.net"};
     for (auto word = word_of(keywords); !word.empty(); word = word_of(keywords)) {
-      auto keyword = unescape(word);
+      std::string spaced(word);
+      for (size_t at = spaced.find("\\s"); at != std::string::npos; at = spaced.find("\\s")) spaced.replace(at, 2, " ");
+      auto keyword = unescape(spaced);
       if (!keyword) return Error{Errc::kData, where() + keyword.error().message};
       lines.push_back(std::move(*keyword));
     }

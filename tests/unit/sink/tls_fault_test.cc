@@ -20,6 +20,8 @@ class TlsProbe final : public net::StreamListener {
   TlsProbe(net::Loop& loop, const std::string& address, const net::TlsClientOptions& trust,
            std::vector<std::string> lines = {}, bool implicit = false)
       : implicit_(implicit), lines_(std::move(lines)) {
+    if (!trust.ca_file.empty()) demand_.kind = net::TlsDemand::Kind::kPkix;
+    demand_.min_version = net::TlsVersion::kTls12;
     auto context = net::TlsContext::client(trust);
     EXPECT_TRUE(context.ok());
     context_ = std::move(context).value();
@@ -54,6 +56,7 @@ class TlsProbe final : public net::StreamListener {
   void hand_shake() {
     net::TlsStart start;
     start.server_name = "sink.example.org";
+    start.demand = demand_;
     const Status status = stream_->start_tls(*context_, start);
     EXPECT_TRUE(status.ok());
   }
@@ -68,6 +71,7 @@ class TlsProbe final : public net::StreamListener {
   const bool implicit_;
   std::vector<std::string> lines_;
   size_t said_ = 0;
+  net::TlsDemand demand_;
   std::unique_ptr<net::TlsContext> context_;
   net::StreamPtr stream_;
 };
@@ -82,7 +86,7 @@ class TlsFaultTest : public SinkTest {
   }
   // Trusts the saved certificate as if an authority had signed it: what is refused then is the fault.
   net::TlsClientOptions trusting() const {
-    return {.verify = true, .ca_file = options_.save_certificate};
+    return {.ca_file = options_.save_certificate, .system_cas = false};
   }
   // Turns the loop until the probe is refused, answered or closed.
   static void run(net::Loop& loop, TlsProbe& probe) {
