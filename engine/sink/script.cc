@@ -112,8 +112,12 @@ class Reader {
     add(Script::Kind::kVerb, "EHLO");
     std::vector<std::string> lines{"mx.example.net"};
     for (auto word = word_of(keywords); !word.empty(); word = word_of(keywords)) {
-      std::string spaced(word);
-      for (size_t at = spaced.find("\\s"); at != std::string::npos; at = spaced.find("\\s")) spaced.replace(at, 2, " ");
+      std::string spaced;
+      for (size_t i = 0; i < word.size(); ++i) {
+        const bool blank = word.substr(i).starts_with("\\s");
+        spaced += blank ? ' ' : word[i];
+        i += blank;
+      }
       auto keyword = unescape(spaced);
       if (!keyword) return Error{Errc::kData, where() + keyword.error().message};
       lines.push_back(std::move(*keyword));

@@ -265,23 +265,6 @@ TEST_F(TlsTest, PeerGoneDuringTheHandshake) {
   EXPECT_EQ(client_side.error->code, Errc::kConnection);
 }
 
-// Old peers for the sink to play; our own client has no TLS 1.0 yet.
-TEST_F(TlsTest, ServerSpeaksTheVersionsItIsTold) {
-  const TlsServerOptions only_12 = {.max_version = TlsVersion::kTls12};
-  server_context = std::move(TlsContext::server(identity_, only_12)).value();
-  handshake();
-  EXPECT_EQ(client_side.tls->version, "TLSv1.2");
-  client.reset(), server.reset(), idle_turns(loop);
-  client_side = Probe(), server_side = Probe();
-
-  const TlsServerOptions only_10 = {TlsVersion::kTls10, TlsVersion::kTls10};
-  server_context = std::move(TlsContext::server(identity_, only_10)).value();
-  make_pair();
-  start_both();
-  ASSERT_TRUE(run_until(loop, [&] { return client_side.closed == 1; }));
-  EXPECT_EQ(client_side.error->code, Errc::kProtocol);
-}
-
 TEST_F(TlsTest, ContextErrors) {
   const auto no_ca = TlsContext::client({.ca_file = "/nonexistent/ca.pem"});
   ASSERT_FALSE(no_ca);
