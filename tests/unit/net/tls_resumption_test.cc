@@ -174,6 +174,7 @@ TEST_P(TlsResumptionTest, LoopsShareAContext) {
       {}, {.kind = Kind::kPkix}, {.kind = Kind::kDane, .tlsa = {record(leaf_)}}};
   std::atomic<int> resumed = 0;
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back([&] {
       for (int round = 0; round < 10; ++round) {
