@@ -53,7 +53,10 @@ int finish(SendRun& run, Status status, LastWords& words) {
   if (!summary && status) status = summary.error();
   if (!status) report(status.error());
   Summary last = summary ? *summary : run.last_known();
-  if (!summary) last.campaign.reason = summary.error().message;
+  if (!summary) {
+    last.campaign.reason = std::string(interrupted() ? "interrupted; " : "") + "these are the last known counts: " +
+                           summary.error().message;
+  }
   const int code = !status ? exit_code(status.error().code) : last.finished() ? kExitFinished : kExitTempFail;
   if (Status said = words.say(last, code); !said) return exit_code(said.error().code);
   return code;

@@ -261,6 +261,7 @@ Status SendRun::wind_up(const Status& followed) {
   auto last = summary();
   if (!last) {
     progress_.clear();
+    place_->store().set_patience(Duration{});  // the summary asks once more, and need not wait as long again
     return last.error();
   }
   known_ = std::move(*last);
