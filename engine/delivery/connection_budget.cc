@@ -38,8 +38,8 @@ void ConnectionTurns::leave(TurnTaker& site) {
   queue_.erase(site.place);
 }
 
-bool ConnectionTurns::make_room() {
-  if (going_ >= queue_.size()) return false;
+bool ConnectionTurns::make_room(const TurnTaker& self) {
+  if (going_ >= queue_.size() - (self.waits ? 1 : 0)) return false;
   ++going_;
   return true;
 }

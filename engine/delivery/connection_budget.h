@@ -1,8 +1,8 @@
 // ConnectionBudget: how many connections this process may have open, over all loops; ConnectionTurns: who gets the next one.
 //
 // Purpose   A connection is a descriptor, and descriptors end. When all are taken, sites of a loop get theirs in the order they
-//           asked, one at a time, and sites that have some make room: idle connections close at once, busy ones after a fair
-//           share of messages. So a long tail of small sites never starves behind a few big ones.
+//           asked, one at a time, and sites that have some make room: connections with nothing more to send close at once, busy ones
+//           after a fair share of messages. So a long tail of small sites never starves behind a few big ones.
 // Ownership The budget outlives the turns; whoever waits leaves before it is destroyed.
 // Thread    ConnectionBudget: any. ConnectionTurns: its loop's; what another loop gives back is noticed within a second.
 // Not for   Limits of a site: site.h.
@@ -48,8 +48,8 @@ class ConnectionTurns {
     return queue_.empty() || budget_.exhausted() ? nullptr : queue_.front();
   }
   bool crowded() const { return !queue_.empty(); }
-  // True for as many connections as there are sites waiting: this one should go.
-  bool make_room();
+  // True for as many connections as there are other sites waiting: one of this site's should go.
+  bool make_room(const TurnTaker& self);
 
   bool take() { return budget_.take(); }
   void give_back();

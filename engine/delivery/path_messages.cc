@@ -93,7 +93,7 @@ bool PathPool::next_message(Session& session, Message& message) {
   lanes_.release(now);
   if (tools_.draining || failing_ || site_.paused(now)) return false;
   if (lanes_.waiting() == 0) {
-    if (tools_.turns.make_room()) session.quit();
+    if (tools_.turns.make_room(runner_)) session.quit();
     return false;
   }
   if (session.submitted() >= kFairShare && runner_.yield_one()) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "engine/delivery/site_runner.h"
 
@@ -102,23 +103,29 @@ void PathPool::on_session_gone(Session&) {
   site_.connection(-1);
   tools_.turns.give_back();
   tools_.shard[Metric::kConnectionsOpen].sub();
+  if (auto next = std::exchange(next_, std::nullopt)) {
+    start_session(next->host, std::move(next->addresses), std::move(next->plan), tools_.loop.now());
+  }
   wake();
   tools_.foreman.wake_next();
 }
 
 void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint now) {
-  if (end.local) return lacking(end.closed.outcome.error, now);
+  // No IPv6 here is a lack, too: the next address may be of the other family.
+  const bool another = !end.connected && session.addresses().size() > 1 && !tools_.draining;
+  if (end.local && !another) return lacking(end.closed.outcome.error, now);
   report_tls(session, &end);
   const std::shared_ptr<Host>& host = session.host();
   tools_.shard[Metric::kConnectionsFailed].add();
   site_.cells()[SiteMetric::kConnectionFailures].add();
   if (learn(*host, end.quirks)) return;  // it will be talked to in another way, at once
   const smtp::Outcome& outcome = end.closed.outcome;
-  if (!end.connected && session.addresses().size() > 1 && !tools_.draining) {
+  if (another) {
     const size_t index =
         static_cast<size_t>(std::find(hosts_.begin(), hosts_.end(), host) - hosts_.begin());
-    return start_session(index, {session.addresses().begin() + 1, session.addresses().end()},
-                         session.plan(), now);
+    next_ =
+        Next{index, {session.addresses().begin() + 1, session.addresses().end()}, session.plan()};
+    return;
   }
   const std::string campaign(some_campaign());
   if (end.timed_out) {

@@ -81,6 +81,12 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   dns::Resolver& resolver() const;
   std::optional<size_t> choose_host(TimePoint now);
   int64_t sign_target() const;
+  // Further addresses of a host whose first one failed: tried once the failed connection has given its slot back.
+  struct Next {
+    size_t host = 0;
+    std::vector<net::Endpoint> addresses;
+    TlsPlan plan;
+  };
   std::optional<Opening> opening_of(dns::QueryId query);  // and it is one no more
   void ask_tlsa_or_connect(Opening opening, TimePoint now);
   void connect(size_t host, std::vector<net::Endpoint> addresses, const DaneDecision& dane,
@@ -106,8 +112,9 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   std::optional<uint32_t> pick_recipient(ActiveWork& work, smtp::Body* body, TimePoint now);
   void add_recipients(const Session& session, ActiveWork& work, Message& message, TimePoint now);
   bool may_send(TimePoint now);
+  // told: rules whose effect on host and site this transaction has had already.
   void count_result(Session& session, const InFlight& sent, uint32_t index,
-                    const smtp::Outcome& outcome, TimePoint now);
+                    const smtp::Outcome& outcome, std::vector<const char*>& told, TimePoint now);
   bool may_fit_elsewhere(const Host& here, const smtp::Outcome& outcome) const;
   void others_first(Host& host, TimePoint now);
   bool admit(ActiveWork& work, uint32_t index, TimePoint now);
@@ -126,6 +133,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   std::vector<bool> given_up_;                // of hosts_: failed since a session was last ready
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Opening> openings_;
+  std::optional<Next> next_;
   size_t turn_ = 0;  // among equal hosts
   TimePoint rest_until_{};
   std::optional<smtp::Outcome> last_failure_;  // why no host could be reached

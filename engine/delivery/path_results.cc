@@ -30,6 +30,7 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
   const TimePoint now = tools_.loop.now();
   Host& host = *session.host();
   tools_.memory.hosts.takes_recipients(host.key, result.rcpt_limit, wall_now());
+  session.limit_recipients(result.rcpt_limit);
   if (result.outcome.kind == Kind::kDelivered) {
     if (host.delivered < kProvenAfter && ++host.delivered == kProvenAfter) {
       tools_.memory.hosts.proven(host.key, wall_now());
@@ -37,16 +38,18 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
     tools_.shard[metrics::Metric::kBytesSent].add(sent.body->size());
     tools_.shard[metrics::Histogram::kDeliveryTime].observe(now - sent.since);
   }
+  std::vector<const char*> told;
   for (uint32_t rcpt = 0; rcpt < sent.indexes.size(); ++rcpt) {
     const auto refused = std::find_if(sent.refused.begin(), sent.refused.end(),
                                       [rcpt](const smtp::RcptResult& r) { return r.rcpt == rcpt; });
     count_result(session, sent, sent.indexes[rcpt],
-                 refused == sent.refused.end() ? result.outcome : refused->outcome, now);
+                 refused == sent.refused.end() ? result.outcome : refused->outcome, told, now);
   }
 }
 
 void PathPool::count_result(Session& session, const InFlight& sent, uint32_t index,
-                            const smtp::Outcome& outcome, TimePoint now) {
+                            const smtp::Outcome& outcome, std::vector<const char*>& told,
+                            TimePoint now) {
   ActiveWork& work = *sent.work;
   Host& host = *session.host();
   const Answer answer{&outcome, host.name, session.source(), true};
@@ -59,15 +62,20 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
                              work.work->campaign->record.retry, tools_.random);
   const PathAction action = path_action(outcome, verdict);
   const std::string& campaign = work.work->destination.campaign;
-  act(action, outcome, campaign, now);
-  report(action, campaign, now);
+  // One reply to a hundred recipients is one hint, not a hundred.
+  const bool news = std::find(told.begin(), told.end(), verdict.rule) == told.end();
+  if (news) {
+    told.push_back(verdict.rule);
+    act(action, outcome, campaign, now);
+    report(action, campaign, now);
+  }
   if (action.no_pipelining) learn(host, smtp::kNoPipelining);
   const bool elsewhere = decision.verdict == Verdict::kBounced &&
                          may_fit_elsewhere(host, outcome) &&
                          attempt(work, index, now).free_retries < kFreeRetries;
   if (elsewhere) decision = {true, {}, 0};
   const bool next_host = action.next_host && hosts_.size() > 1;
-  if (next_host) host.failed(now, tools_.random);
+  if (next_host && news) host.failed(now, tools_.random);
   if (decision.again) {
     again(work, index, sent.body, now);
   } else {
@@ -96,6 +104,7 @@ void PathPool::others_first(Host& host, TimePoint now) {
 }
 
 void PathPool::again(ActiveWork& work, uint32_t index, const smtp::Body& body, TimePoint now) {
+  if (path_->limits.daily != 0) tools_.memory.quota.give_back(site_.name(), wall_now());
   if (work.free_retries.empty()) work.free_retries.resize(work.size());
   ++work.free_retries[index];
   if (!work.returning) put_aside(work, index, body);

@@ -9,6 +9,7 @@
 // Not for    Choosing hosts, judging outcomes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -106,6 +107,9 @@ class Session final : public net::StreamListener {
   const TlsPlan& plan() const { return options_.plan; }
   const smtp::Capabilities& caps() const { return client_.caps(); }
   uint32_t recipient_limit() const { return options_.recipients; }
+  void limit_recipients(uint32_t most) {  // 0: nothing was said
+    if (most > 0) options_.recipients = std::min(options_.recipients, most);
+  }
 
   void on_connected() override;
   void on_data(std::span<const char> bytes) override;

@@ -142,9 +142,10 @@ bool Site::act(const PathAction& action, TimePoint now) {
   };
   if (action.connections) tighten(connections_cap_, action.connections);
   if (action.halve_connections && may_halve(connections_cap_, now)) {
+    const double total = connections_cap_.holds(now) ? connections_cap_.value : limits_.connections;
     const int64_t used =
-        std::min<int64_t>(connection_limit(now), std::max<int64_t>(connections_, 2));
-    tighten(connections_cap_, static_cast<double>(std::max<int64_t>(1, used * shares_ / 2)));
+        std::min(static_cast<int64_t>(total), std::max<int64_t>(connections_ * shares_, 2));
+    tighten(connections_cap_, static_cast<double>(std::max<int64_t>(1, used / 2)));
   }
   if (action.messages) tighten(messages_cap_, action.messages);
   if (action.halve_messages && may_halve(messages_cap_, now)) {

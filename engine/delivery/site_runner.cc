@@ -85,7 +85,7 @@ void SiteRunner::run(TimePoint now) {
 }
 
 bool SiteRunner::yield_one() {
-  if (yields_ == 0) return tools_.turns.make_room();
+  if (yields_ == 0) return tools_.turns.make_room(*this);
   --yields_;
   return true;
 }

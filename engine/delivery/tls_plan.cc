@@ -57,13 +57,13 @@ TlsPlan plan_tls(const Path& path, std::string_view host_name, const DaneDecisio
   }
   const bool daned =
       dane.verdict == DaneVerdict::kAuthenticate || dane.verdict == DaneVerdict::kEncrypt;
-  if (daned) {
-    require_tlsa(plan, path, host_name, dane);
-  } else if (path.sts == StsVerdict::kEnforce) {
+  if (daned) require_tlsa(plan, path, host_name, dane);
+  // Records that authenticate nobody do not stand in for a policy that does.
+  if (path.sts == StsVerdict::kEnforce && dane.verdict != DaneVerdict::kAuthenticate) {
     plan.mode = smtp::TlsMode::kRequired;
     plan.policy = PolicyType::kSts;
     require_pkix(plan, host_name, true);
-  } else if (path.sts == StsVerdict::kTesting) {
+  } else if (path.sts == StsVerdict::kTesting && !daned) {
     plan.policy = PolicyType::kSts;
     require_pkix(plan, host_name, false);
   }

@@ -196,7 +196,7 @@ void Worker::take(std::unique_ptr<Work> work) {
 bool Worker::wants_more(const Path& path) {
   if (!sites_) return false;
   if (shares(path) && sites_->serves(path)) return sites_->wants_more(path);
-  const Appetite& known = appetites_[path.key];
+  const Appetite known = appetites_[path.key];  // a copy: asking may clear the table
   if (!known.wants && loop_.now() - known.asked > kAskAppetiteEvery) {
     ask_appetite(std::make_shared<const Path>(path), path.key);
   }

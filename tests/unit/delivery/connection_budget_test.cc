@@ -48,13 +48,21 @@ TEST_F(ConnectionTurnsTest, InTheOrderTheyAsked) {
 }
 
 TEST_F(ConnectionTurnsTest, AsManyMakeRoomAsWait) {
-  EXPECT_FALSE(turns.make_room());
+  EXPECT_FALSE(turns.make_room(a));
   ASSERT_TRUE(turns.take());
   EXPECT_FALSE(turns.may_open(b));
-  EXPECT_TRUE(turns.make_room());
-  EXPECT_FALSE(turns.make_room());  // one is on its way out already
+  EXPECT_TRUE(turns.make_room(a));
+  EXPECT_FALSE(turns.make_room(a));  // one is on its way out already
   turns.give_back();
-  EXPECT_TRUE(turns.make_room());
+  EXPECT_TRUE(turns.make_room(a));
+  turns.leave(b);
+}
+
+TEST_F(ConnectionTurnsTest, NobodyMakesRoomForItself) {
+  ASSERT_TRUE(turns.take());
+  EXPECT_FALSE(turns.may_open(b));
+  EXPECT_FALSE(turns.make_room(b));
+  EXPECT_TRUE(turns.make_room(a));
   turns.leave(b);
 }
 

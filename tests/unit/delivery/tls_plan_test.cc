@@ -83,6 +83,16 @@ TEST_F(TlsPlanTest, UnusableRecordsStillDemandEncryption) {
   EXPECT_EQ(made.start.demand.min_version, net::TlsVersion::kTls12);
 }
 
+TEST_F(TlsPlanTest, UnusableRecordsDoNotSwitchAPolicyOff) {
+  path.sts = StsVerdict::kEnforce;
+  with_tlsa(DaneVerdict::kEncrypt);
+  const TlsPlan made = plan();
+  EXPECT_EQ(made.mode, TlsMode::kRequired);
+  EXPECT_EQ(made.policy, PolicyType::kSts);
+  EXPECT_EQ(made.start.demand.kind, TlsDemand::Kind::kPkix);
+  EXPECT_TRUE(made.start.demand.enforce);
+}
+
 TEST_F(TlsPlanTest, VerifiedIsMetByDaneAndByNothingWeaker) {
   path.limits.tls = TlsPolicy::kVerified;
   EXPECT_EQ(plan().start.demand.kind, TlsDemand::Kind::kPkix);
