@@ -7,8 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace volley {
@@ -142,16 +146,38 @@ Result<std::string> read_secret(const std::string& path) {
   return bytes;
 }
 
+namespace {
+
+constexpr auto kForkPoll = std::chrono::milliseconds(10);
+constexpr int kForkTries = 200;
+
+std::string holder_of(int fd) {
+  char text[32] = {};
+  const ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
+  std::string pid;
+  for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; ++i) pid += text[i];
+  return pid;
+}
+
+bool is_gone(const std::string& pid) {
+  const int number = std::atoi(pid.c_str());
+  return number > 0 && ::kill(number, 0) != 0 && errno == ESRCH;
+}
+
+}  // namespace
+
 Result<FileLock> FileLock::acquire(const std::string& path, bool inheritable) {
   const int flags = O_RDWR | O_CREAT | (inheritable ? 0 : O_CLOEXEC);
   Fd fd(::open(path.c_str(), flags, 0600));
   if (fd.get() < 0) return failure(Errc::kCantCreate, path, "create the lock", errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  for (int tries = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
     if (errno != EWOULDBLOCK) return failure(Errc::kIo, path, "lock", errno);
-    char text[32] = {};
-    const ssize_t n = ::pread(fd.get(), text, sizeof text - 1, 0);
-    std::string pid;
-    for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; ++i) pid += text[i];
+    const std::string pid = holder_of(fd.get());
+    // Killed while it started a child, which has the descriptor until its exec: a moment.
+    if (!inheritable && is_gone(pid) && tries < kForkTries) {
+      std::this_thread::sleep_for(kForkPoll);
+      continue;
+    }
     return Error{Errc::kUnavailable, pid.empty()
                                          ? path + ": in use by another process"
                                          : fmt::format("{}: in use by process {}", path, pid)};

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 namespace volley {
 namespace {
@@ -121,6 +123,21 @@ TEST_F(Files, OrdinaryLockIsNotInherited) {
   auto lock = FileLock::acquire(at("lock"));
   ASSERT_TRUE(lock);
   EXPECT_NE(::fcntl(lock->fd(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST(FileLock, WaitsForTheChildOfAHolderThatWasKilled) {
+  const std::string path = testing::TempDir() + "volley-lock-" + std::to_string(::getpid());
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const std::string dead = std::to_string(child) + "\n";
+  ASSERT_EQ(::write(fd, dead.data(), dead.size()), static_cast<ssize_t>(dead.size()));
+  ASSERT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0);
+  std::thread letting_go([fd] { ::close(fd); });
+  EXPECT_TRUE(FileLock::acquire(path).ok());
+  letting_go.join();
+  ::unlink(path.c_str());
 }
 
 }  // namespace
