@@ -292,25 +292,10 @@ void Server::decided(int code) {
       if (ok) ++rcpts_;
       break;
     case Decision::kDataStart:
-      if (code / 100 != 3) break;
-      state_ = State::kData;
-      decoder_.reset();
-      data_size_ = 0;
-      refused_ = nullptr;
-      break;
     case Decision::kChunkStart:
-      break;  // a refusal is in chunk_refusal_
     case Decision::kChunkEnd:
-      if (!ok) bdat_failed_ = true;
-      break;
     case Decision::kDataEnd:
-      if (bdat_ && !chunk_last_) {
-        bdat_failed_ = true;
-        break;
-      }
-      state_ = State::kCommand;
-      idle_commands_ = 0;
-      end_transaction();
+      content_decided(decision, code);
       break;
     case Decision::kReset:
       if (ok) end_transaction();
@@ -322,6 +307,26 @@ void Server::decided(int code) {
       input_ = {};
       break;
   }
+}
+
+void Server::content_decided(Decision decision, int code) {
+  if (decision == Decision::kDataStart) {
+    if (code / 100 != 3) return;
+    state_ = State::kData;
+    decoder_.reset();
+    data_size_ = 0;
+    refused_ = nullptr;
+  } else if (decision == Decision::kChunkEnd) {
+    if (code / 100 != 2) bdat_failed_ = true;
+  } else if (decision == Decision::kDataEnd) {
+    if (bdat_ && !chunk_last_) {
+      bdat_failed_ = true;
+      return;
+    }
+    state_ = State::kCommand;
+    idle_commands_ = 0;
+    end_transaction();
+  }  // what a refused kChunkStart says is in chunk_refusal_
 }
 
 void Server::end_transaction() {

@@ -181,6 +181,7 @@ class Server {
   bool far_too_much(uint64_t size) const;
   Event decide(Decision decision, const Event& event);
   void decided(int code);
+  void content_decided(Decision decision, int code);
   void bad(std::string_view line);
   bool count_idle();
   void idle_command(std::string_view line);

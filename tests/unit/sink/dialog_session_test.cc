@@ -14,7 +14,7 @@ class DialogSessionTest : public SinkTest {
     start();
   }
   std::string write(std::string_view text) {
-    const std::string path = directory_ + "/test.dlg";
+    std::string path = directory_ + "/test.dlg";
     std::ofstream(path) << text;
     return path;
   }
