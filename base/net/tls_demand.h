@@ -24,6 +24,7 @@ enum class TlsVersion : unsigned char { kTls10, kTls11, kTls12, kTls13 };
 struct TlsaRecord {
   uint8_t usage = 0, selector = 0, matching = 0;
   std::string data;  // bytes, not hexadecimal
+  bool operator==(const TlsaRecord&) const = default;
 };
 
 // For SMTP (RFC 7672 section 3.1): usage 2 or 3, a known selector and matching type, and data that

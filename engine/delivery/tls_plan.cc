@@ -24,9 +24,7 @@ void require_tlsa(TlsPlan& plan, const Path& path, std::string_view name,
   demand.kind = TlsDemand::Kind::kDane;
   demand.names = {dane.base};
   if (dane.base != name && !path.routed) demand.names.emplace_back(name);
-  for (const dns::TlsaRecord& record : dane.records) {
-    demand.tlsa.push_back({record.usage, record.selector, record.matching, record.data});
-  }
+  demand.tlsa = dane.records;
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/net/tls_demand.h"
 #include "dns/resolver.h"
 
 namespace volley::delivery {
@@ -32,7 +33,7 @@ enum class DaneVerdict : uint8_t {
 
 struct DaneDecision {
   DaneVerdict verdict = DaneVerdict::kNone;
-  std::vector<dns::TlsaRecord> records;  // with kAuthenticate: the usable ones
+  std::vector<net::TlsaRecord> records;  // with kAuthenticate: the usable ones
   std::string base;                      // the name they are of
   std::string detail;                    // why kEncrypt or kSkipHost
 };
@@ -42,8 +43,6 @@ std::vector<std::string> tlsa_bases(bool mx_authenticated, std::string_view mx_h
                                     const dns::AddressAnswer& addresses);
 
 DaneDecision decide_dane(std::string_view base, const dns::TlsaAnswer& answer);
-
-bool is_usable(const dns::TlsaRecord& record);
 
 // Of RFC 8460: "dnssec-invalid", "tlsa-invalid"; "" when nothing is wrong.
 std::string_view result_type(DaneVerdict verdict);

@@ -8,23 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/smtp/classify_fixture.h"
+
 namespace volley::smtp {
 namespace {
 
 using namespace std::chrono_literals;
-
-const Classifier& classifier() {
-  static const Classifier shared;
-  return shared;
-}
-
-Reply reply_of(std::string_view bytes) {
-  ReplyParser parser;
-  size_t used = 0;
-  EXPECT_EQ(parser.parse(std::string(bytes) + "\r\n", used), ReplyParser::Progress::kReply)
-      << bytes;
-  return parser.take();
-}
 
 struct Sample {
   const char* provider;
