@@ -15,6 +15,7 @@ constexpr Duration kHour = std::chrono::hours(1);
 // All connections hear "too many" at once: that is one hint, not ten.
 constexpr Duration kHalveOnce = std::chrono::seconds(5);
 constexpr double kSlowest = 1.0 / 60;
+constexpr double kUnmeasuredPace = 10;
 
 int64_t second_of(TimePoint now) {
   return duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -133,6 +134,15 @@ bool Site::escalates(const PathAction& action, TimePoint now) {
   return true;
 }
 
+// What we send at, or may. A pace that was hardly measured says nothing: half of the first second's one message would be
+// a crawl for as long as the hint holds. A guess that is too high is halved again soon.
+double Site::pace(TimePoint now) const {
+  const double limit = bucket_.rate();
+  if (!meter_.known(now)) return limit > 0 ? limit : kUnmeasuredPace;
+  const double measured = std::max(1.0, meter_.rate(now));
+  return limit > 0 ? std::min(limit, measured) : measured;
+}
+
 bool Site::act(const PathAction& action, TimePoint now) {
   if (action.nothing()) return false;
   const TimePoint until = now + action.hold;
@@ -153,9 +163,7 @@ bool Site::act(const PathAction& action, TimePoint now) {
   }
   if (action.rate > 0) tighten(rate_cap_, action.rate);
   if (action.halve_rate && may_halve(rate_cap_, now)) {
-    const double measured = std::max(1.0, meter_.rate(now));
-    const double current = bucket_.rate() > 0 ? std::min(bucket_.rate(), measured) : measured;
-    tighten(rate_cap_, std::max(kSlowest, current * shares_ / 2));
+    tighten(rate_cap_, std::max(kSlowest, pace(now) * shares_ / 2));
   }
   refresh_rate(now);
   if (action.force_tls) force_tls_until_ = until;

@@ -102,6 +102,7 @@ class Site {
   };
   bool may_halve(Tightened& limit, TimePoint now);
   uint32_t share(double total) const;
+  double pace(TimePoint now) const;
   void refresh_rate(TimePoint now);
   bool escalates(const PathAction& action, TimePoint now);
 

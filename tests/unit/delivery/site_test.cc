@@ -71,6 +71,32 @@ TEST_F(SiteTest, HalvingOnTwoLoopsEndsWithOneConnection) {
   site.connection(-1);
 }
 
+TEST_F(SiteTest, AHintInTheFirstSecondDoesNotMakeUsCrawl) {
+  Record delivered;
+  delivered.verdict = Verdict::kDelivered;
+  site.counted(delivered, now);
+  PathAction action;
+  action.halve_rate = true;
+  action.hold = minutes(10);
+  site.act(action, now);
+  EXPECT_EQ(site.rate_limit(), 5);  // of the guess
+  site.act(action, now + seconds(6));
+  EXPECT_LE(site.rate_limit(), 2.5);  // the second hint finds a measured pace, or halves the guess
+}
+
+TEST_F(SiteTest, AHintAtAMeasuredPaceHalvesThat) {
+  Record delivered;
+  delivered.verdict = Verdict::kDelivered;
+  for (int second = 0; second < 8; ++second) {
+    for (int i = 0; i < 20; ++i) site.counted(delivered, now + seconds(second));
+  }
+  PathAction action;
+  action.halve_rate = true;
+  action.hold = minutes(10);
+  site.act(action, now + seconds(8));
+  EXPECT_EQ(site.rate_limit(), 10);
+}
+
 TEST_F(SiteTest, ARateIsLearnedAndForgotten) {
   PathAction action;
   action.rate = 2;
