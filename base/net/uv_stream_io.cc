@@ -10,7 +10,7 @@
 namespace volley::net {
 namespace {
 
-constexpr size_t kKeepCapacity = 16384;   // of an empty buffer; more goes back to the allocator
+constexpr size_t kKeepCapacity = 2048;    // of an empty buffer; more goes back to the allocator
 constexpr size_t kEncryptAhead = 262144;  // ciphertext made before the kernel has taken it
 
 // Empties a buffer; many streams idle, so a big one is not kept.

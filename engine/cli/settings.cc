@@ -57,6 +57,10 @@ void read_smtp(Table table, Settings& out) {
     if (*most < 1 || *most > 1'000'000) table.fail("max_connections", "must be from 1 to 1000000");
     out.max_connections = static_cast<uint32_t>(*most);
   }
+  out.idle_timeout = table.duration("idle_timeout");
+  if (out.idle_timeout && (*out.idle_timeout < std::chrono::seconds(1) || *out.idle_timeout > std::chrono::minutes(5))) {
+    table.fail("idle_timeout", "must be from 1s to 5m");  // servers wait 5 minutes at least, RFC 5321 4.5.3.2.7
+  }
   if (auto ip = table.string("source_ip")) {
     const bool v6 = ip->find(':') != std::string::npos;
     if (!net::Endpoint::parse(v6 ? "[" + *ip + "]:0" : *ip + ":0")) {

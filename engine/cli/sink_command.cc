@@ -83,6 +83,8 @@ void add_offers(Command& command, Options& options) {
   command.number("--max-rcpts", options.max_rcpts, "of a transaction, 452 beyond (default 1000)", 1);
   command.number("--max-messages", options.sink.max_messages, "of a connection, 421 beyond");
   command.number("--max-connections", options.sink.max_connections, "at a time, 421 beyond");
+  command.number("--rate", options.sink.rate, "messages a second, 454 beyond");
+  command.number("--daily", options.sink.daily, "messages, then 550 5.4.5");
   command.text("--auth", options.login, "offer AUTH to this one; for XOAUTH2 and OAUTHBEARER the password is the token",
                "USER:PASSWORD");
   command.text("--auth-mechanisms", options.mechanisms,

@@ -20,6 +20,13 @@ constexpr smtp::EnhancedCode kLacking{4, 3, 2};
 
 }  // namespace
 
+bool one_more_pays(const SessionTally& have, int64_t transactional, int64_t bulk) {
+  if (have.opening >= std::max<size_t>(1, have.ready)) return false;
+  if (transactional > static_cast<int64_t>(have.idle + have.opening)) return true;
+  const int64_t wanted = (bulk + kWorthASession - 1) / kWorthASession;
+  return static_cast<int64_t>(have.ready + have.opening) < wanted;
+}
+
 PathPool::PathPool(Tools& tools, SiteRunner& runner, Site& site, std::shared_ptr<const Path> path)
     : tools_(tools), runner_(runner), site_(site), path_(std::move(path)), lanes_(site.held) {
   for (const dns::MxHost& host : path_->hosts) {
@@ -44,11 +51,12 @@ dns::Resolver& PathPool::resolver() const {
   return path_->routed ? static_cast<dns::Resolver&>(tools_.system_names) : tools_.resolver;
 }
 
-PathPool::Tally PathPool::tally() const {
-  Tally tally;
+SessionTally PathPool::tally() const {
+  SessionTally tally;
   tally.opening = openings_.size();
   for (const auto& session : sessions_) {
     tally.ready += session->ready();
+    tally.idle += session->idle();
     tally.opening += session->opening();
   }
   return tally;
@@ -62,13 +70,8 @@ size_t PathPool::closing() const {
 
 bool PathPool::wants_session(TimePoint now) const {
   if (failing_ || resting(now) || lanes_.waiting() == 0 || !site_.token(now)) return false;
-  const Tally have = tally();
-  // Gently: never more attempts at once than there are connections that work.
-  if (have.opening >= std::max<size_t>(1, have.ready)) return false;
   const int64_t urgent = lanes_.transactional_waiting();
-  const int64_t bulk = lanes_.waiting() - urgent;
-  const int64_t wanted = urgent + (bulk + kWorthASession - 1) / kWorthASession;
-  return static_cast<int64_t>(have.ready + have.opening) < wanted;
+  return one_more_pays(tally(), urgent, lanes_.waiting() - urgent);
 }
 
 void PathPool::on_session_connected(Session&) {
@@ -155,7 +158,7 @@ void PathPool::host_failed(Host& host, const smtp::Outcome& outcome, TimePoint n
   }
   // "No such host" counts only when all say so: a host that is down may come back.
   if (outcome.local != kNoHost || !last_failure_) last_failure_ = outcome;
-  const Tally have = tally();
+  const SessionTally have = tally();
   if (have.ready + have.opening > 0) return;
   if (std::find(given_up_.begin(), given_up_.end(), false) != given_up_.end()) return;
   given_up_.assign(hosts_.size(), false);
@@ -220,7 +223,7 @@ void PathPool::reap() {
 }
 
 std::string PathPool::connecting(TimePoint now) const {
-  const Tally have = tally();
+  const SessionTally have = tally();
   if (have.ready > 0 || lanes_.waiting() == 0) return {};
   if (!resting(now)) return have.opening > 0 ? "connecting" : "";
   const auto left = std::chrono::ceil<std::chrono::seconds>(rest_until_ - now).count();

@@ -21,6 +21,16 @@
 
 namespace volley::delivery {
 
+struct SessionTally {
+  size_t ready = 0;  // connected, greeted; idle of them without a message
+  size_t idle = 0;
+  size_t opening = 0;
+};
+
+// Whether one more session pays for so many recipients that wait. What people wait for does not wait for a session that is
+// busy; four of bulk justify a session. Gently: never more attempts at once than there are sessions that work.
+bool one_more_pays(const SessionTally& have, int64_t transactional, int64_t bulk);
+
 class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
  public:
   PathPool(Tools& tools, SiteRunner& runner, Site& site, std::shared_ptr<const Path> path);
@@ -74,10 +84,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
     std::vector<net::Endpoint> addresses{};
     std::vector<std::string> bases{};  // whose TLSA records are asked for, the next one last
   };
-  struct Tally {
-    size_t ready = 0, opening = 0;
-  };
-  Tally tally() const;
+  SessionTally tally() const;
   dns::Resolver& resolver() const;
   std::optional<size_t> choose_host(TimePoint now);
   int64_t sign_target() const;

@@ -93,6 +93,7 @@ class Session final : public Connection {
   void on_content(std::string_view content);
   void on_chunk_end();
   void on_end_of_data(const Event& event);
+  bool keeps_within_meter();
   void take_message(bool chunking);
   bool spread_too_wide(std::string_view recipient) const;
   void reset();

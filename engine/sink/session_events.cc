@@ -181,9 +181,24 @@ void Session::on_end_of_data(const Event& event) {
   } else if (!event.refused) {
     if (event.chunking) verdict = obey(Step::kBdat, from_, recipients_);
     if (verdict == Verdict::kUsual) verdict = obey(Step::kEndOfData, from_, recipients_);
+    if (verdict == Verdict::kUsual && !keeps_within_meter()) verdict = Verdict::kRefused;
   }
   if (verdict != Verdict::kRefused) take_message(event.chunking);
   reset();
+}
+
+// The words are those of Amazon SES and of Gmail.
+bool Session::keeps_within_meter() {
+  Shared& shared = worker_.shared();
+  const Meter::Answer answer = shared.meter.take(worker_.loop().now());
+  if (answer == Meter::Answer::kTaken) return true;
+  shared.refused.fetch_add(1, std::memory_order_relaxed);
+  if (answer == Meter::Answer::kTooFast) {
+    server_.respond(454, "4.7.0", "Throttling failure: Maximum sending rate exceeded");
+  } else {
+    server_.respond(550, "5.4.5", "Daily user sending limit exceeded");
+  }
+  return false;
 }
 
 void Session::take_message(bool chunking) {

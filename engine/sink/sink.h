@@ -49,6 +49,8 @@ struct Options {
   Delays delays;
   uint32_t max_connections = 0;  // 421 beyond; 0: no cap
   uint32_t max_messages = 0;     // per connection, then 421; 0: no cap, or server.limits.mail_max
+  uint32_t rate = 0;             // messages a second, 454 beyond; 0: no limit
+  uint64_t daily = 0;            // messages, then 550 5.4.5; 0: no limit
   uint64_t seed = 1;
   bool sync_log = false;
   std::vector<Rule> rules;

@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "engine/sink/connection.h"
 #include "engine/sink/message_log.h"
+#include "engine/sink/meter.h"
 #include "engine/sink/rule_book.h"
 #include "engine/sink/sasl.h"
 #include "engine/sink/script.h"
@@ -32,10 +33,12 @@ struct Shared {
   explicit Shared(Options o)
       : options(std::move(o)),
         works_slowly(!options.delays.work_none()),
-        rules(options.rules, options.seed) {}
+        rules(options.rules, options.seed),
+        meter(options.rate, options.daily) {}
   const Options options;
   const bool works_slowly;
   RuleBook rules;
+  Meter meter;
   std::unique_ptr<LoginCheck> login;  // null: no AUTH
   std::optional<Script> script;       // all that connections get
   std::unique_ptr<net::TlsContext> tls;

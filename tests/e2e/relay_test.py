@@ -119,13 +119,14 @@ class Throttling(unittest.TestCase):
                 self.assertIn(reply, said)
 
 
-def until_it_waits(where, campaign, config, word):
+def until_it_waits(where, campaign, config, word, seconds=300):
     """Sends until the progress line says that it waits for `word`, interrupts: the summary, and what was said."""
     arguments = [VOLLEY, "send", str(campaign), "-c", str(config), "--data", str(where / "data"), "--json"]
     log = where / "send.log"
     log.unlink(missing_ok=True)
     with Process(arguments, log) as send:
-        wait_until(lambda: f"relay: {word}" in send.text() or send.child.poll() is not None, f"the relay to be {word}", 300)
+        wait_until(lambda: f"relay: {word}" in send.text() or send.child.poll() is not None, f"the relay to be {word}",
+                   seconds)
         send.child.send_signal(signal.SIGINT)
         code = send.child.wait(60)
         said = send.text()
@@ -133,6 +134,26 @@ def until_it_waits(where, campaign, config, word):
     s = json.loads(said.strip().splitlines()[-1])
     check_identity(s)
     return s, said
+
+
+class Metered(unittest.TestCase):
+    """The relay counts, and the sender was told neither its rate nor its day."""
+
+    def goes_as_far_as_the_day(self, rate, daily, recipients):
+        with workdir() as where, Sink(where, "--rate", str(rate), "--daily", str(daily)) as sink:
+            campaign = write_campaign(where, recipients, 100)
+            s, said = until_it_waits(where, campaign, configure(where, sink.port, ""), "paused for ")
+            self.assertIn("550 5.4.5 Daily", said)
+            self.assertEqual((s["delivered"], s["queued"], s["bounced"]), (daily, recipients - daily, 0), s)
+            self.assertEqual(len(sink.recipients()), daily)
+            self.assertEqual(len(set(sink.recipients())), daily)
+
+    def test_the_rest_waits(self):
+        self.goes_as_far_as_the_day(100, 300, 400)
+
+    @unittest.skipUnless(LONG, "VOLLEY_LONG=1 sends 60,000")
+    def test_sixty_thousand(self):
+        self.goes_as_far_as_the_day(1000, 50000, 60000)
 
 
 class Daily(unittest.TestCase):

@@ -55,6 +55,7 @@ allow_private = true
 [smtp]
 port = 2525
 source_ip = "192.0.2.1"
+idle_timeout = "30s"
 [http]
 listen = "127.0.0.1:8025"
 token_file = "token"
@@ -93,6 +94,7 @@ give_up_after = "15m"
   ASSERT_EQ(settings->dns.servers.size(), 2u);
   EXPECT_TRUE(settings->dns.allow_private);
   EXPECT_EQ(settings->smtp_port, 2525);
+  EXPECT_EQ(settings->idle_timeout, std::chrono::seconds(30));
   EXPECT_TRUE(settings->memory_durability);
   ASSERT_EQ(settings->dkim.size(), 3u);
   ASSERT_EQ(settings->sites.size(), 1u);
@@ -117,6 +119,7 @@ TEST_F(SettingsTest, NamesLineAndRemedy) {
   expect_refused("hostname = \"localhost\"\n", ":1", "fully qualified");
   expect_refused("\ncolour = \"red\"\n", ":2", "colour");
   expect_refused("[smtp]\nport = 70000\n", ":2", "65535");
+  expect_refused("[smtp]\nidle_timeout = \"6m\"\n", ":2", "1s to 5m");
   expect_refused("[site.\"x\"]\nconnections = 0\n", ":2", "at least 1");
   expect_refused("[dkim.\"example.com\"]\nselector = \"s\"\n", ":1", "keygen");
   expect_refused("[transactional]\ngive_up_after = \"0s\"\n", ":2", "more than zero");

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/delivery/path_pool.h"
 #include "tests/unit/delivery/sites_fixture.h"
 
 namespace volley::delivery {
@@ -43,6 +44,18 @@ class BlackHole {
   int fillers_[4];
   uint16_t port_ = 0;
 };
+
+TEST(OneMorePays, ForFourOfBulkOrOneThatSomebodyWaitsFor) {
+  EXPECT_TRUE(one_more_pays({}, 0, 1));
+  EXPECT_FALSE(one_more_pays({.opening = 1}, 50, 50)) << "one at a time until one works";
+  EXPECT_FALSE(one_more_pays({.ready = 1}, 0, 4));
+  EXPECT_TRUE(one_more_pays({.ready = 1}, 0, 5));
+  EXPECT_TRUE(one_more_pays({.ready = 3}, 1, 0)) << "all are busy";
+  EXPECT_FALSE(one_more_pays({.ready = 3, .idle = 1}, 1, 0));
+  EXPECT_FALSE(one_more_pays({.ready = 3, .opening = 1}, 1, 0));
+  EXPECT_TRUE(one_more_pays({.ready = 3, .opening = 1}, 2, 0));
+  EXPECT_FALSE(one_more_pays({.ready = 2, .opening = 2}, 100, 100));
+}
 
 class NoMoreFiles {
  public:

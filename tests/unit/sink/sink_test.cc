@@ -6,6 +6,7 @@
 #include "base/net/loop.h"
 #include "base/net/stream.h"
 #include "base/net/tls.h"
+#include "engine/sink/meter.h"
 #include "sink_fixture.h"
 
 namespace volley::sink {
@@ -139,6 +140,32 @@ TEST_F(SinkTest, KeepsItsCaps) {
   EXPECT_TRUE(client.say("x\r\n.\r\n").starts_with("250 "));
   EXPECT_TRUE(client.say("MAIL FROM:<a@example.com>\r\n").starts_with("421 4.7.0"));
   EXPECT_EQ(client.replies(1), "closed");
+}
+
+TEST_F(SinkTest, MetersMessages) {
+  options_.rate = 2;
+  options_.daily = 2;
+  start();
+  RawClient client(sink_->address());
+  client.replies(1);
+  client.say("EHLO client.example.com\r\n");
+  for (const char* answer : {"250 ", "250 ", "550 5.4.5 Daily"}) {
+    client.say(kEnvelope, 3);
+    EXPECT_TRUE(client.say("x\r\n.\r\n").starts_with(answer)) << answer;
+  }
+  EXPECT_EQ(count(log(), "\n"), 2U);
+}
+
+TEST(Meter, LetsOneSecondsWorthThroughAtOnce) {
+  Meter meter(3, 5);
+  const TimePoint start = monotonic_now();
+  using enum Meter::Answer;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(meter.take(start), kTaken);
+  EXPECT_EQ(meter.take(start + std::chrono::milliseconds(300)), kTooFast);
+  EXPECT_EQ(meter.take(start + std::chrono::milliseconds(400)), kTaken);
+  EXPECT_EQ(meter.take(start + std::chrono::milliseconds(500)), kTooFast);
+  EXPECT_EQ(meter.take(start + std::chrono::hours(2)), kTaken);
+  EXPECT_EQ(meter.take(start + std::chrono::hours(4)), kUsedUp);
 }
 
 TEST_F(SinkTest, AnswersLaterInOrder) {
