@@ -146,7 +146,9 @@ ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepte
   record.state = queue::CampaignState::kRunning;
   record.created_ms = accepted_ms;
   record.retry = singles_retry_;
-  return std::shared_ptr<const CampaignContext>(assemble(record, std::move(*renderer), {}));
+  auto context = assemble(record, std::move(*renderer), {});
+  context->content_bytes = bytes.size();
+  return std::shared_ptr<const CampaignContext>(std::move(context));
 }
 
 void CampaignCache::pause(const std::string& campaign, const std::string& reason) {

@@ -63,6 +63,7 @@ struct CampaignContext {
   std::shared_ptr<const message::Renderer> renderer;
   std::vector<const message::DkimSigner*> signers;  // empty: unsigned
   SuppressionSet suppressed;
+  uint64_t content_bytes = 0;  // of a single message
   std::shared_ptr<CampaignControl> control;
   std::shared_ptr<const std::atomic<bool>>
       revoked;  // null, or set once the partition's lease is lost

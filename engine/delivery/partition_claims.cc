@@ -39,6 +39,7 @@ PartitionOwner::Held* PartitionOwner::find(uint64_t ticket) {
 // What a claim may bring is counted as if it had come. An empty loop always takes something, however small its
 // memory.
 uint32_t PartitionOwner::chunks_to_claim() const {
+  if (content_.full()) return 0;
   const uint64_t used = in_memory_ + reserved_;
   if (used == 0) {
     return std::clamp<uint32_t>(options_.recipients_in_memory / queue::kMaxChunkRecipients, 1,
@@ -51,6 +52,7 @@ uint32_t PartitionOwner::chunks_to_claim() const {
 
 // Full of bulk mail that waits for its sites, memory still has room for a password reset.
 uint32_t PartitionOwner::urgent_chunks() const {
+  if (content_.full()) return 0;
   const uint64_t reserve = std::max<uint64_t>(kMaxChunks * queue::kMaxChunkRecipients,
                                               options_.recipients_in_memory / kReservePart);
   const uint64_t used = in_memory_ + reserved_, most = options_.recipients_in_memory + reserve;
@@ -210,14 +212,32 @@ void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
 void PartitionOwner::find_context(Held& held) {
   const queue::Destination& destination = held.work->destination;
   if (destination.campaign == queue::kSingleMessages) {
-    const int64_t accepted_ms = held.work->chunk.recipients().front().enqueued_ms;
-    if (auto context = cache_->single(held.partition, held.work->chunk.inline_content(),
-                                      accepted_ms, held.ticket)) {
-      use_context(held, *context);
+    std::string_view ref;
+    const std::string_view content = held.work->chunk.inline_content();
+    if (!queue::is_content_ref(content, ref)) {
+      content_.take(held.content = content.size());
+      return find_single(held);
     }
-    return;
+    content_.wait(held.ticket);
+    return fetch_contents();
   }
   if (auto context = cache_->find(destination.campaign, held.ticket)) use_context(held, *context);
+}
+
+void PartitionOwner::find_single(Held& held) {
+  const queue::Chunk& chunk = held.work->chunk;
+  auto context = cache_->single(held.partition, chunk.inline_content(),
+                                chunk.recipients().front().enqueued_ms, held.ticket);
+  if (context) use_context(held, *context);
+}
+
+void PartitionOwner::fetch_contents() {
+  while (const auto ticket = content_.next()) {
+    Held* held = find(*ticket);
+    if (held == nullptr || held->stage != Stage::kContext) continue;
+    content_.take(held->content = ContentBudget::kUnknown);
+    find_single(*held);
+  }
 }
 
 void PartitionOwner::on_context(uint64_t ticket, const ContextResult& context) {
@@ -236,6 +256,11 @@ void PartitionOwner::use_context(Held& held, const ContextResult& context) {
     return decide_all(held, refusal);
   }
   work.campaign = of_tenure(at(held.partition), *context);
+  if (held.content == ContentBudget::kUnknown) {
+    content_.give_back(held.content);
+    content_.take(held.content = (*context)->content_bytes);
+    fetch_contents();
+  }
   if (!work.campaign->sending() || stopping_) return give_back(held, kRestNotSending);
   if (work.destination.lane == queue::Lane::kTransactional) expire_overdue(held);
   if (work.waiting == 0) return come_to_rest(held);

@@ -26,7 +26,8 @@ PartitionOwner::PartitionOwner(net::Loop& loop, queue::Door& door, const message
       cache_(std::make_unique<CampaignCache>(loop, door, keys, options_.dedupe_key,
                                              options_.singles_retry, controls, *this)),
       timer_(loop, [this] { run(); }),
-      report_timer_(loop, [this] { report_losses(); }) {
+      report_timer_(loop, [this] { report_losses(); }),
+      content_(options_.content_in_memory) {
   for (uint32_t number = options_.loop; number < options_.partitions; number += options_.loops) {
     auto p = std::make_unique<Partition>();
     p->number = number;

@@ -27,6 +27,7 @@
 #include "base/net/timer.h"
 #include "base/random.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/content_budget.h"
 #include "engine/delivery/delivery.h"
 #include "engine/delivery/replay_book.h"
 #include "engine/delivery/settings.h"
@@ -41,6 +42,7 @@ struct OwnerOptions {
   uint32_t partitions = queue::kDefaultPartitions;
   Duration lease_ttl = std::chrono::seconds(15);
   uint32_t recipients_in_memory = 16384;
+  uint64_t content_in_memory = uint64_t{32} << 20;  // of single messages
   int64_t retry_wheel_ms = 5000;
   queue::RetryPolicy singles_retry = kSinglesRetry;
   std::string dedupe_key;
@@ -139,6 +141,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     std::unique_ptr<Work> work;  // not while it is out
     std::shared_ptr<CampaignControl> control;
     uint64_t remaining = 0;
+    uint64_t content = 0;  // bytes of the budget; a single message's
     uint32_t sequence = 0;
     unsigned site_loop = 0;
     TimePoint parked_at{};
@@ -173,6 +176,8 @@ class PartitionOwner final : public CampaignCache::Listener {
   void wanted_over(Partition& p, const std::vector<std::string>& wanted);
   void admit(Partition& p, const queue::Claimed& claimed);
   void find_context(Held& held);
+  void find_single(Held& held);
+  void fetch_contents();
   void use_context(Held& held, const ContextResult& context);
   void use_route(Held& held, const RouteAnswer& answer);
   bool ahead_of_pace(const Held& held) const;
@@ -215,6 +220,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   std::map<std::string, std::deque<uint64_t>> parked_;  // by path, oldest first
   TimePoint unpark_at_{};
   uint64_t next_ticket_ = 1;
+  ContentBudget content_;
   uint64_t in_memory_ = 0;  // recipients
   uint64_t reserved_ = 0;   // by claims under way
   size_t turn_ = 0;         // whose claim comes first

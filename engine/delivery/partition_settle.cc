@@ -177,6 +177,7 @@ void PartitionOwner::let_go(Held& held) {
   // outcomes may come until then.
   if (held.fenced) delivery_.lease_closed(held.partition, held.lease, held.site_loop);
   settled_some(held, held.remaining);
+  content_.give_back(held.content);
   if (!held.closing) {
     const auto domain = domains_.find(held.domain);
     if (domain != domains_.end() && --domain->second.works == 0 && !domain->second.wanting)
@@ -187,6 +188,7 @@ void PartitionOwner::let_go(Held& held) {
   held_.erase(held.ticket);
   if (p.held == 0)
     timer_.set_after(Duration{});  // a lost partition, or a stop, may have waited for it
+  fetch_contents();
 }
 
 }  // namespace volley::delivery

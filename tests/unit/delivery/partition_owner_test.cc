@@ -274,6 +274,35 @@ TEST_F(OwnerTest, ASingleMessageFindsRoomWhenMemoryIsFull) {
   }));
 }
 
+TEST_F(OwnerTest, LargeSingleMessagesTakeTurnsInMemory) {
+  constexpr uint64_t kMessages = 6;
+  for (uint64_t n = 1; n <= kMessages; ++n) {
+    message::Content content = make_content("report-" + std::to_string(n), "Your report");
+    content.literal = true;
+    content.text->text.append(200'000, 'x');
+    queue::SingleMessage message;
+    message.number = n;
+    message.address = "someone@d" + std::to_string(n) + ".example.com";
+    message.content = content.to_bytes();
+    std::string id;
+    ASSERT_TRUE(store->submit(message, id).ok());
+  }
+  auto b = bench("engine-a", [](OwnerOptions& o) { o.content_in_memory = 300'000; });
+  size_t done = 0, most = 0;
+  ASSERT_TRUE(b->until([&] {
+    most = std::max(most, b->delivery.works.size());
+    // Two fill it: no more come before these are gone.
+    if (b->delivery.works.size() < 2) return done + b->delivery.works.size() == kMessages;
+    done += b->delivery.works.size();
+    b->deliver_all();
+    return done == kMessages;
+  }));
+  EXPECT_EQ(most, 2u);
+  b->deliver_all();
+  ASSERT_TRUE(b->until([&] { return b->owner->snapshot().works == 0; }));
+  EXPECT_EQ(inbox.size(), kMessages);
+}
+
 TEST_F(OwnerTest, ASingleMessageThatCannotBeRenderedBounces) {
   queue::SingleMessage message;
   message.number = 98;
