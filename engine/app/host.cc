@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/cli/named_files.h"
 #include "engine/delivery/connection_budget.h"
 #include "engine/delivery/engine.h"
 
@@ -57,8 +58,8 @@ delivery::SiteOverride site_override(const cli::SiteSetting& setting) {
   return out;
 }
 
-Result<delivery::Relay> relay(const cli::RelaySetting& setting, const std::string& settings_path) {
-  auto credentials = cli::relay_credentials(setting, settings_path);
+Result<delivery::Relay> relay(const cli::RelaySetting& setting) {
+  auto credentials = cli::relay_credentials(setting);
   if (!credentials) return credentials.error();
   delivery::Relay out;
   out.host = setting.host;
@@ -97,7 +98,7 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
     out.routes.push_back(std::move(*route));
   }
   if (from.relay) {
-    auto made = relay(*from.relay, from.path);
+    auto made = relay(*from.relay);
     if (!made) return made.error();
     out.relay = std::move(*made);
   }
@@ -114,6 +115,7 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
 }  // namespace
 
 Result<std::unique_ptr<cli::RunningEngine>> AppHost::start_engine(const cli::EngineRequest& request) {
+  if (Status status = cli::check_ca_file(*request.settings); !status) return status.error();
   auto settings = delivery_settings(request);
   if (!settings) return settings.error();
   auto engine = delivery::Engine::start(std::move(*settings), request.queue, request.engine_id, request.dedupe_key,

@@ -5,20 +5,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "engine/cli/named_files.h"
 
 namespace volley::cli {
 namespace {
-
-Result<queue::QueueUrl> external_url(const Settings& settings) {
-  auto url = queue::QueueUrl::parse(settings.queue_url);
-  if (!url) return url;
-  if (!settings.queue_password_file.empty()) {
-    auto password = read_secret(settings.queue_password_file);
-    if (!password) return password.error();
-    url->password = *password;
-  }
-  return url;
-}
 
 // A random name that stays with the data directory: a restarted engine takes its own leases back at once.
 Result<std::string> instance_id(const std::string& data) {
@@ -73,7 +63,7 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
     }
   }
   if (external) {
-    auto url = external_url(settings);
+    auto url = external_queue(settings);
     if (!url) return url.error();
     place->url_ = *url;
   } else if (place->lock_.fd() >= 0) {
