@@ -116,6 +116,7 @@ class Store {
 
   // --- engines
   Result<std::vector<EngineStatus>> engines();
+  Status publish_status(std::string_view engine, std::string_view json);
 
  private:
   struct Impl;

@@ -153,7 +153,7 @@ Status SendRun::start_engine() {
   auto engine = host_.start_engine(request);
   if (!engine) return engine.error();
   engine_ = std::move(*engine);
-  return {};
+  return announce(*engine_, *place_);
 }
 
 void SendRun::start_import() {

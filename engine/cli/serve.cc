@@ -62,6 +62,7 @@ int serve(const Options& options, Host& host) {
                         &registry, events->get()};
   auto engine = host.start_engine(request);
   if (!engine) return report(engine.error());
+  if (Status status = announce(**engine, **place); !status) return report(status.error());
 
   intake::ApiOptions api_options;
   api_options.queue = (*place)->url();

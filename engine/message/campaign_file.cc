@@ -129,7 +129,7 @@ void Reader::header_table() {
   if (!table) return;
   for (const auto& [name, value] : spec_.headers) {
     if (Status status = check_user_header_name(name); !status.ok()) {
-      table->fail(name, status.error().message);
+      table->fail_name(name, status.error().message);
     }
     if (!spec_.list_unsubscribe.empty() &&
         (same_name(name, "List-Unsubscribe") || same_name(name, "List-Unsubscribe-Post"))) {

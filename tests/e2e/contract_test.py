@@ -84,6 +84,26 @@ class Contract(unittest.TestCase):
             result = volley("send", campaign, "-c", where / "volley.toml", "--data", where / "data", "--dry-run", check=0)
             self.assertIn("20 rows read", result.stdout)
 
+    def test_status_shows_an_engine_from_its_start(self):
+        with workdir() as where:
+            config = where / "volley.toml"
+            config.write_text('hostname = "mail.example.com"\n')
+            with Process([VOLLEY, "serve", "-c", config, "--data", where / "data", "--http", "127.0.0.1:0"],
+                         where / "serve.log") as engine:
+                wait_until(lambda: "listening" in engine.text(), "the engine to listen")
+                listed = volley("status", "--data", where / "data", "--json", check=0)
+                self.assertEqual([e["pid"] for e in json.loads(listed.stdout)["engines"]], [engine.child.pid])
+
+    def test_status_of_an_idle_data_directory_touches_nothing(self):
+        with workdir() as where:
+            text = volley("status", "--data", where / "none", check=0).stdout
+            self.assertEqual(text, "no engine is running on this queue\n")
+            self.assertFalse((where / "none").exists())
+            volley("campaign", "list", "--data", where / "data", check=0)
+            before = (where / "data/engine.lock").read_text()
+            volley("status", "--data", where / "data", check=0)
+            self.assertEqual((where / "data/engine.lock").read_text(), before)  # the pid of who took it last
+
     def test_proof_names_its_way(self):
         with workdir() as where, Sink(where) as sink:
             campaign = write_campaign(where, 3)
