@@ -17,6 +17,7 @@ class EngineHandle final : public cli::RunningEngine {
   explicit EngineHandle(std::unique_ptr<delivery::Engine> engine) : engine_(std::move(engine)) {}
   void wake() override { engine_->wake(); }
   bool drain(Duration limit) override { return engine_->drain(limit); }
+  bool unsettled() const override { return engine_->unsettled(); }
   std::string trouble() const override { return engine_->trouble(); }
   std::string status_json() const override { return engine_->status_json(); }
 

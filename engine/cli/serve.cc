@@ -90,6 +90,7 @@ int serve(const Options& options, Host& host) {
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   if (server) server->stop();
   const bool drained = (*engine)->drain(kDrainLimit);
+  if ((*engine)->unsettled()) std::fputs(kUnsettled, stderr);
   engine->reset();
   (*events)->flush();
   if (const std::string trouble = (*events)->trouble(); !trouble.empty()) {

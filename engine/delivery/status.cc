@@ -104,6 +104,13 @@ std::string StatusBoard::trouble() const {
   return {};
 }
 
+uint64_t StatusBoard::held() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t sum = 0;
+  for (const LoopStatus& loop : loops_) sum += loop.owner.works + loop.owner.owned;
+  return sum;
+}
+
 void StatusBoard::set_state(std::string state) {
   const std::lock_guard lock(mutex_);
   state_ = std::move(state);
