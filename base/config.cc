@@ -10,28 +10,13 @@
 #include <set>
 
 #include "base/files.h"
+#include "base/nearest.h"
 #include "base/units.h"
 
 namespace volley {
 namespace {
 
 const toml::table& as_table(const void* node) { return *static_cast<const toml::table*>(node); }
-
-// Edits (insert, delete, replace) between two short words, for "did you mean".
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 std::string_view kind(const toml::node& node) {
   switch (node.type()) {
@@ -77,6 +62,11 @@ struct Config::Impl {
     if (where.line == 0) return Error{code, fmt::format("{}: {}", path, message)};
     return Error{code, fmt::format("{}:{}:{}: {}", path, where.line, where.column, message)};
   }
+  // Of the key, or of the table when the key is absent.
+  static const toml::source_position& position(const toml::table& table, std::string_view key) {
+    const auto it = table.find(key);
+    return it == table.cend() ? table.source().begin : it->first.source().begin;
+  }
   void note(const toml::source_position& where, std::string_view message) {
     if (!first) first = at(where, message);
   }
@@ -105,14 +95,10 @@ std::optional<Error> Config::Impl::unknown_in(const toml::table& table) const {
       if (auto error = unknown_below(*table.get(key->str()))) return error;
       continue;
     }
-    std::string_view nearest;
-    size_t best = 3;
-    for (const std::string& name : names->second) {
-      const size_t d = distance(name, key->str());
-      if (d < best && d < name.size()) best = d, nearest = name;
-    }
+    Nearest meant(key->str());
+    for (const std::string& name : names->second) meant.consider(name);
     std::string message = fmt::format("unknown key \"{}\"", key->str());
-    if (!nearest.empty()) message += fmt::format(": did you mean \"{}\"?", nearest);
+    if (!meant.best().empty()) message += fmt::format(": did you mean \"{}\"?", meant.best());
     return at(key->source().begin, message);
   }
   return std::nullopt;
@@ -284,10 +270,17 @@ std::vector<Table> Table::array(std::string_view key) {
 }
 
 void Table::fail(std::string_view key, std::string_view message) {
-  const toml::table& table = as_table(node_);
-  const auto it = table.find(key);
-  if (it == table.cend()) return config_->impl_->note(table.source().begin, message);
-  config_->impl_->note(it->first.source().begin, message);
+  const bool named = message.starts_with(key) && message.substr(key.size()).starts_with(':');
+  fail_name(key, named ? std::string(message) : fmt::format("{}: {}", key, message));
+}
+
+void Table::fail_name(std::string_view key, std::string_view message) {
+  config_->impl_->note(config_->impl_->position(as_table(node_), key), message);
+}
+
+std::string Table::place(std::string_view key) const {
+  const toml::source_position where = config_->impl_->position(as_table(node_), key);
+  return fmt::format("{}:{}:{}: {}", config_->path(), where.line, where.column, key);
 }
 
 Config::Config(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

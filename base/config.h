@@ -40,8 +40,12 @@ class Table {
   std::vector<std::pair<std::string, Table>> tables(std::string_view key);  // [key."a"] [key."b"]: name and table
   std::vector<Table> array(std::string_view key);                           // [[key]]
 
-  // Notes a problem at this key's line (or the table's, when the key is absent).
+  // Notes a problem at this key's line (or the table's, when the key is absent), as `key: message`.
   void fail(std::string_view key, std::string_view message);
+  // The same for a key whose name is what is wrong: the message alone.
+  void fail_name(std::string_view key, std::string_view message);
+  // `file:line:column: key`: for what is found out later, when the value is used.
+  std::string place(std::string_view key) const;
 
  private:
   friend class Config;

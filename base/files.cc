@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -191,6 +192,20 @@ Result<FileLock> FileLock::acquire(const std::string& path, bool inheritable) {
   FileLock lock;
   lock.fd_ = fd.take();
   return lock;
+}
+
+bool FileLock::held(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return false;
+  // A line is "1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF". Devices have other numbers there than in stat() on some file
+  // systems, so the inode has to do.
+  const std::string inode = fmt::format(":{} ", info.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    if (line.find("FLOCK") != std::string::npos && line.find(inode) != std::string::npos)
+      return true;
+  }
+  return false;
 }
 
 FileLock::~FileLock() {

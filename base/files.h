@@ -24,6 +24,9 @@ class FileLock {
   FileLock() = default;
   // Busy: kUnavailable, message has the pid written by the holder when there is one.
   static Result<FileLock> acquire(const std::string& path, bool inheritable = false);
+  // Whether somebody holds it, found out without taking it: acquire() of another process never fails because of us. Where
+  // /proc/locks cannot be read: false.
+  static bool held(const std::string& path);
   ~FileLock();
   FileLock(FileLock&&) noexcept;
   FileLock& operator=(FileLock&&) noexcept;

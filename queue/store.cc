@@ -67,4 +67,11 @@ Result<std::vector<EngineStatus>> Store::engines() {
   return out;
 }
 
+Status Store::publish_status(std::string_view engine, std::string_view json) {
+  Command command = Command::function("volley1_status", global_key());
+  command.arg(engine).arg(json);
+  auto done = impl_->link.run(command);
+  return done ? Status() : done.error();
+}
+
 }  // namespace volley::queue

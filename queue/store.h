@@ -64,6 +64,8 @@ struct ImportFlush {
   std::vector<FinalOutcome> suppressed_outcomes;
 };
 
+inline constexpr Duration kStorePatience = std::chrono::seconds(15);
+
 class Store {
  public:
   // Connects, checks the server (queue/server_check.h), loads the function library, reads or creates the meta record.
@@ -72,8 +74,9 @@ class Store {
                                              bool memory_durability = false);
   ~Store();
 
-  // How long a call may spend reconnecting or waiting for a Redis that loads; 15 s unless told. What is still out of reach
-  // then is kUnavailable. A full or read-only Redis refuses at once.
+  // How long a call may spend reconnecting or waiting for a Redis that loads; kStorePatience unless told. What is still out of
+  // reach then is kUnavailable. A full or read-only Redis refuses at once. Less than that bounds the wait for an answer, too:
+  // so much and 2 s more.
   void set_patience(Duration patience);
 
   uint32_t partitions() const;
@@ -116,6 +119,7 @@ class Store {
 
   // --- engines
   Result<std::vector<EngineStatus>> engines();
+  Status publish_status(std::string_view engine, std::string_view json);
 
  private:
   struct Impl;

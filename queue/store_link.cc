@@ -7,34 +7,40 @@
 
 #include "queue/library.h"
 #include "queue/server_check.h"
+#include "queue/store.h"
 
 namespace volley::queue {
 
 namespace {
 
 constexpr Duration kConnectTimeout = std::chrono::seconds(5);
-constexpr Duration kCallTimeout =
-    std::chrono::seconds(60);  // a large import under `appendfsync always` on a slow disk
+constexpr Duration kCallTimeout = std::chrono::seconds(60);  // as call_timeout_ is at first
+constexpr Duration kImpatient = std::chrono::seconds(2);
 constexpr Duration kFirstWait = std::chrono::milliseconds(20);
 constexpr Duration kLongestWait = std::chrono::seconds(1);
 
 }  // namespace
 
+void StoreLink::set_patience(Duration patience) {
+  patience_ = patience;
+  call_timeout_ = patience < kStorePatience ? patience + kImpatient : kCallTimeout;
+}
+
 Status StoreLink::load_library() {
-  auto version = connection_.run(library_version_command(), kCallTimeout);
+  auto version = connection_.run(library_version_command(), call_timeout_);
   if (!version) return version.error();
   if (version->view().text() == library_version()) return {};
   if (version->view().is_error() && trouble_of(version->view().text()) != Trouble::kReload) {
     return error_of(version->view().text());
   }
-  auto loaded = connection_.run(load_library_command(), kCallTimeout);
+  auto loaded = connection_.run(load_library_command(), call_timeout_);
   if (!loaded) return loaded.error();
   if (loaded->view().is_error()) return error_of(loaded->view().text());
   return {};
 }
 
 Status StoreLink::connect() {
-  auto connection = SyncConnection::connect(url_, kConnectTimeout);
+  auto connection = SyncConnection::connect(url_, std::min(kConnectTimeout, call_timeout_));
   if (!connection) return connection.error();
   connection_ = std::move(*connection);
   if (!checked_) {
@@ -60,7 +66,7 @@ Status StoreLink::attempt(std::span<const Command> commands, std::vector<Reply>&
       return connected;
     }
   }
-  auto got = connection_.run(commands, kCallTimeout);
+  auto got = connection_.run(commands, call_timeout_);
   if (!got) return got.error();
   answers = std::move(*got);
   for (const Reply& answer : answers) {

@@ -25,7 +25,7 @@ class StoreLink {
   Result<std::vector<Reply>> run(std::span<const Command> commands);
   Result<Reply> run(const Command& command);
 
-  void set_patience(Duration patience) { patience_ = patience; }
+  void set_patience(Duration patience);
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
@@ -37,6 +37,8 @@ class StoreLink {
   bool memory_;
   bool checked_ = false;
   Duration patience_ = std::chrono::seconds(15);
+  Duration call_timeout_ =
+      std::chrono::seconds(60);  // a large import under `appendfsync always` on a slow disk
   SyncConnection connection_;
   std::vector<std::string> warnings_;
 };

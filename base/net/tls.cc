@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/files.h"
 #include "base/net/tls_context.h"
 #include "base/net/tls_openssl.h"
 #include "base/net/tls_session.h"
@@ -13,6 +14,7 @@
 namespace volley::net {
 namespace {
 
+constexpr uint64_t kMostCas = uint64_t{64} << 20;
 constexpr int kLongestChain = 10;  // certificates between the peer's and the anchor
 
 int no_passphrase(char*, int, int, void*) { return 0; }
@@ -50,6 +52,15 @@ Status use_identity(SSL_CTX* ctx, const TlsIdentity& identity) {
   return {};
 }
 
+// Read by ourselves first: OpenSSL does not say why a file cannot be.
+Status add_cas(X509_STORE* store, const std::string& file) {
+  if (auto text = read_file(file, kMostCas); !text) return text.error();
+  if (X509_STORE_load_file(store, file.c_str()) != 1) {
+    return openssl_error(Errc::kNoInput, file + ": no usable CA certificates (PEM)");
+  }
+  return {};
+}
+
 }  // namespace
 
 X509_STORE* TlsContext::Impl::trusted() {
@@ -72,9 +83,8 @@ Result<std::unique_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& o
     return openssl_error(Errc::kInternal, "TLS cannot be set up");
   }
   harden(ctx);
-  if (!options.ca_file.empty() &&
-      X509_STORE_load_file(impl->cas.get(), options.ca_file.c_str()) != 1) {
-    return openssl_error(Errc::kNoInput, options.ca_file + ": no usable CA certificates");
+  if (!options.ca_file.empty()) {
+    if (Status added = add_cas(impl->cas.get(), options.ca_file); !added) return added.error();
   }
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_verify_depth(ctx, kLongestChain);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/cli/named_files.h"
 #include "engine/delivery/connection_budget.h"
 #include "engine/delivery/engine.h"
 
@@ -16,6 +17,7 @@ class EngineHandle final : public cli::RunningEngine {
   explicit EngineHandle(std::unique_ptr<delivery::Engine> engine) : engine_(std::move(engine)) {}
   void wake() override { engine_->wake(); }
   bool drain(Duration limit) override { return engine_->drain(limit); }
+  bool unsettled() const override { return engine_->unsettled(); }
   std::string trouble() const override { return engine_->trouble(); }
   std::string status_json() const override { return engine_->status_json(); }
 
@@ -57,8 +59,8 @@ delivery::SiteOverride site_override(const cli::SiteSetting& setting) {
   return out;
 }
 
-Result<delivery::Relay> relay(const cli::RelaySetting& setting, const std::string& settings_path) {
-  auto credentials = cli::relay_credentials(setting, settings_path);
+Result<delivery::Relay> relay(const cli::RelaySetting& setting) {
+  auto credentials = cli::relay_credentials(setting);
   if (!credentials) return credentials.error();
   delivery::Relay out;
   out.host = setting.host;
@@ -98,7 +100,7 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
     out.routes.push_back(std::move(*route));
   }
   if (from.relay) {
-    auto made = relay(*from.relay, from.path);
+    auto made = relay(*from.relay);
     if (!made) return made.error();
     out.relay = std::move(*made);
   }
@@ -115,6 +117,7 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
 }  // namespace
 
 Result<std::unique_ptr<cli::RunningEngine>> AppHost::start_engine(const cli::EngineRequest& request) {
+  if (Status status = cli::check_ca_file(*request.settings); !status) return status.error();
   auto settings = delivery_settings(request);
   if (!settings) return settings.error();
   auto engine = delivery::Engine::start(std::move(*settings), request.queue, request.engine_id, request.dedupe_key,

@@ -13,7 +13,6 @@ namespace volley::cli {
 namespace {
 
 struct Options {
-  CommonOptions common;
   std::string domain, selector = "volley", file, algorithm = "rsa";
   unsigned bits = 2048;
 };
@@ -43,7 +42,6 @@ void add_dkim(Command& root, Context& context) {
   dkim.needs_subcommand();
   auto options = std::make_shared<Options>();
   Command command = dkim.subcommand("keygen", "make a key, print its DNS record");
-  add_common(command, options->common, false);
   command.text("--domain", options->domain, "the From domain", "DOMAIN");
   command.text("--selector", options->selector, "name before ._domainkey (default volley)");
   command.text("--out", options->file, "key file (default DOMAIN.SELECTOR.pem)", "FILE");

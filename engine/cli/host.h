@@ -31,11 +31,17 @@ struct EngineRequest {
   metrics::EventLog* events = nullptr;
 };
 
+// What a command says when it leaves an engine that is unsettled().
+inline constexpr char kUnsettled[] =
+    "volley: the queue does not answer: what was sent is in the journal, and the next start tells "
+    "the queue\n";
+
 class RunningEngine {
  public:
   virtual ~RunningEngine() = default;
   virtual void wake() = 0;
   virtual bool drain(Duration limit) = 0;
+  virtual bool unsettled() const = 0;        // drain() only waits for a queue that does not answer
   virtual std::string trouble() const = 0;   // why nothing can be sent now (a full disk); empty: nothing
   virtual std::string status_json() const = 0;
 };

@@ -12,8 +12,9 @@
 
 namespace volley::cli {
 
-// `token_file` may be empty: then only a loopback address may be listened on.
-Result<std::unique_ptr<http::Server>> serve_metrics(const std::string& listen, const std::string& token_file,
+// `token` may be empty: then only a loopback address may be listened on.
+Result<std::unique_ptr<http::Server>> serve_metrics(const std::string& listen,
+                                                    const std::string& token,
                                                     const metrics::Registry& registry);
 
 }  // namespace volley::cli

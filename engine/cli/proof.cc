@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/address.h"
@@ -113,16 +115,36 @@ int deliver(const SendPlan& plan, const SendOptions& options, Settings settings,
   (*events)->flush();
   if (!counts) return report(counts.error());
   const std::string event = last_event(events_path);
+  std::string way = proof_way(event, options.routes);
+  if (!way.empty()) way.insert(0, ", ");
   if (options.json) std::printf("%s\n", event.c_str());
   if (counts->delivered == 1) {
-    if (!options.json) std::printf("proof of row %llu delivered to %s\n", static_cast<unsigned long long>(row.number), to.str().c_str());
+    if (!options.json) {
+      std::printf("proof of row %llu delivered to %s%s\n",
+                  static_cast<unsigned long long>(row.number), to.str().c_str(), way.c_str());
+    }
     return kExitFinished;
   }
   return report({counts->bounced > 0 ? Errc::kData : Errc::kTempFail,
-                 "the proof was not delivered: " + event});
+                 "the proof was not delivered" + way + ": " + event});
 }
 
 }  // namespace
+
+std::string proof_way(std::string_view event, const std::vector<std::string>& routes) {
+  const nlohmann::json line = nlohmann::json::parse(event, nullptr, false);
+  if (!line.is_object()) return {};
+  const std::string site = line.value("site", ""), host = line.value("host", "");
+  const bool routed = std::any_of(routes.begin(), routes.end(), [&](std::string route) {
+    for (char& c : route) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return !site.empty() && route.ends_with('=' + site);
+  });
+  if (routed) return "by the route to " + site;
+  if (host.empty()) return {};
+  return (site == "relay" ? "through the relay " : "directly to ") + host;
+}
 
 int send_proof(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host) {
   auto to = parse_address(options.proof);

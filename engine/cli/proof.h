@@ -5,10 +5,17 @@
 // Errors   Exit code 0 delivered, 75 deferred or not answered within two minutes, 65 refused; the reply is printed.
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "engine/cli/send_plan.h"
 
 namespace volley::cli {
 
+// The way it took, from its line in the event log: "by the route to 127.0.0.1:2525", "through the relay smtp.example.com",
+// "directly to mx.example.net"; empty when no host was reached.
+std::string proof_way(std::string_view event, const std::vector<std::string>& routes);
 int send_proof(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host);
 
 }  // namespace volley::cli

@@ -53,7 +53,7 @@ void read_host(Table& table, RelaySetting& out) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   if (!table.has("host")) {
-    table.fail("host", "[relay] needs host: the relay's name or address");
+    table.fail("host", "missing: the relay's name or address");
   } else if (!is_host(out.host)) {
     table.fail("host",
                "\"" + out.host + "\" is no host name or address (the port is a key of its own)");
@@ -116,7 +116,8 @@ void read_login(Table& table, const Config& config, RelaySetting& out) {
   if (const auto file = table.string("token_file")) out.token_file = config.resolve(*file);
   const bool password = table.has("password_file");
   const bool token = table.has("token_file");
-  if (password && token) table.fail("token_file", "instead of password_file, not besides it");
+  out.secret_place = table.place(token ? "token_file" : "password_file");
+  if (password && token) table.fail("token_file", "is instead of password_file, not besides it");
   if (table.has("user") && !password && !token) {
     table.fail("user", "needs a password_file, or a token_file with an OAuth bearer token");
   }
@@ -159,13 +160,11 @@ RelaySetting read_relay(Table table, const Config& config) {
   return out;
 }
 
-Result<std::shared_ptr<const smtp::Credentials>> relay_credentials(
-    const RelaySetting& relay, const std::string& settings_path) {
+Result<std::shared_ptr<const smtp::Credentials>> relay_credentials(const RelaySetting& relay) {
   if (relay.user.empty()) return std::shared_ptr<const smtp::Credentials>();
   const bool token = !relay.token_file.empty();
   const std::string& file = token ? relay.token_file : relay.password_file;
-  const std::string where =
-      fmt::format("{}: [relay] {}: ", settings_path, token ? "token_file" : "password_file");
+  const std::string where = relay.secret_place + ": ";
   auto secret = read_secret(file);
   if (!secret) return Error{secret.error().code, where + secret.error().message};
   auto out = std::make_shared<smtp::Credentials>();

@@ -32,6 +32,7 @@ struct RelaySetting {
   bool implicit_tls = false;  // tls = "implicit", which `limits.tls` has not
   std::string user;           // empty: no login
   std::string password_file, token_file;
+  std::string secret_place;      // `file:line:column: key` of the one that is set
   uint16_t mechanisms = 0xffff;  // smtp::AuthMechanism bits
   LimitSetting limits;
 
@@ -40,8 +41,7 @@ struct RelaySetting {
 
 void read_limits(Table& table, LimitSetting& out);
 RelaySetting read_relay(Table table, const Config& config);
-// Null without a login. `settings_path`: of the file that has the section, for messages.
-Result<std::shared_ptr<const smtp::Credentials>> relay_credentials(
-    const RelaySetting& relay, const std::string& settings_path);
+// Null without a login.
+Result<std::shared_ptr<const smtp::Credentials>> relay_credentials(const RelaySetting& relay);
 
 }  // namespace volley::cli

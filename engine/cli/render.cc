@@ -18,9 +18,7 @@ struct Options : SendOptions {
 int render(Options& options, Host& host) {
   auto settings = settings_for(options.common);
   if (!settings) return report(settings.error());
-  // Nothing is sent: neither host name nor key is needed, and the list need not be read to its end.
-  options.routes = {"*=127.0.0.1:25"};
-  options.stream = true;
+  options.stream = true;  // the list need not be read to its end
   options.rejects = "/dev/null";
   auto plan = make_plan(options, *settings, host, interrupt_flag());
   if (!plan) return report(plan.error());

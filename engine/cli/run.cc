@@ -3,8 +3,12 @@
 
 namespace volley::cli {
 
-void add_common(Command& command, CommonOptions& options, bool with_json) {
+void add_config(Command& command, CommonOptions& options) {
   command.text("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)", "FILE");
+}
+
+void add_common(Command& command, CommonOptions& options, bool with_json) {
+  add_config(command, options);
   command.text("--data", options.data, "data directory: embedded queue, journal, event log", "DIR");
   command.text("--queue", options.queue, "external queue: redis://HOST[:PORT][/DB] or redis+unix://PATH", "URL");
   if (with_json) command.flag("--json", options.json, "machine-readable output");
@@ -14,7 +18,10 @@ Result<Settings> settings_for(const CommonOptions& options) {
   auto settings = load_settings(options.config);
   if (!settings) return settings;
   if (!options.data.empty()) settings->data = options.data;
-  if (!options.queue.empty()) settings->queue_url = options.queue;
+  if (!options.queue.empty()) {
+    settings->queue_url = options.queue;
+    settings->places.queue_url.clear();
+  }
   set_log_level(settings->log_level);
   return settings;
 }

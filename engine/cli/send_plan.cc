@@ -1,8 +1,8 @@
 #include "engine/cli/send_plan.h"
 
 #include "base/files.h"
-#include "base/log.h"
 #include "base/random.h"
+#include "engine/cli/named_files.h"
 #include "engine/message/campaign_content.h"
 
 namespace volley::cli {
@@ -18,23 +18,6 @@ void plan_way(SendPlan& plan, const SendOptions& options, const Settings& settin
   plan.way = all_routed       ? "all routed as --route says"
              : settings.relay ? "sent through the relay " + settings.relay->address() + but
                               : "sent directly to their MX, as " + settings.hostname + but;
-}
-
-// Direct delivery needs a name and a key that receivers can check; a test or a relay behind a route does not.
-Status check_identity(const SendPlan& plan, const Settings& settings) {
-  if (plan.routed) return {};
-  const std::string where = settings.path.empty() ? "volley.toml" : settings.path;
-  if (settings.hostname.empty()) {
-    return Error{Errc::kConfig, where + ": direct delivery needs `hostname`: a fully qualified name whose address is this "
-                                        "machine's and whose PTR points back (or use [relay] or --route '*=HOST:PORT')"};
-  }
-  if (!plan.sign && plan.spec.sign != false) {
-    return Error{Errc::kConfig, where + ": direct delivery needs a DKIM key for " + plan.from_domain +
-                                    ": run `volley dkim keygen --domain " + plan.from_domain +
-                                    "` and add [dkim.\"" + plan.from_domain + "\"], or set `sign = false` in " +
-                                    plan.spec.path};
-  }
-  return {};
 }
 
 Result<std::unique_ptr<message::Renderer>> compile(const SendPlan& plan) {
@@ -104,16 +87,33 @@ Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings,
   }
   if (Status status = read_list(plan, options, stop); !status) return status.error();
 
-  auto keys = message::DkimKeyRing::load(settings.dkim);
+  auto keys = dkim_keys(settings);
   if (!keys) return keys.error();
   plan.keys = std::move(*keys);
-  for (const std::string& warning : plan.keys.warnings()) log_warn(warning);
   plan.sign = plan.spec.sign != false && !plan.keys.find(plan.from_domain).empty();
   if (plan.spec.sign == true && !plan.sign) {
     return Error{Errc::kConfig, plan.spec.path + ": `sign = true`, but there is no DKIM key for " + plan.from_domain};
   }
-  if (Status status = check_identity(plan, settings); !status) return status.error();
   return plan;
+}
+
+Status check_sendable(const SendPlan& plan, const Settings& settings) {
+  if (plan.routed) return {};
+  const std::string where = settings.path.empty() ? "volley.toml" : settings.path;
+  if (settings.hostname.empty()) {
+    return Error{
+        Errc::kConfig,
+        where +
+            ": direct delivery needs `hostname`: a fully qualified name whose address is this "
+            "machine's and whose PTR points back (or use [relay] or --route '*=HOST:PORT')"};
+  }
+  if (!plan.sign && plan.spec.sign != false) {
+    return Error{Errc::kConfig, where + ": direct delivery needs a DKIM key for " +
+                                    plan.from_domain + ": run `volley dkim keygen --domain " +
+                                    plan.from_domain + "` and add [dkim.\"" + plan.from_domain +
+                                    "\"], or set `sign = false` in " + plan.spec.path};
+  }
+  return {};
 }
 
 queue::Campaign SendPlan::campaign(const SendOptions& options) const {

@@ -50,6 +50,8 @@ struct SendPlan {
 std::string rejects_path(const SendOptions& options, const Settings& settings, const message::CampaignSpec& spec);
 Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings, Host& host,
                            const std::atomic<bool>& stop);
+// Direct delivery needs a name and a key that receivers can check; a test or a relay behind a route does not, nor what only looks.
+Status check_sendable(const SendPlan& plan, const Settings& settings);
 // A message as it would leave, signed when the plan signs.
 Result<std::string> render_one(const SendPlan& plan, uint64_t number, std::string_view email,
                                std::span<const std::string> values);

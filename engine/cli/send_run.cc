@@ -1,5 +1,7 @@
 #include "engine/cli/send_run.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <thread>
 
@@ -15,6 +17,8 @@ namespace {
 constexpr Duration kPoll = std::chrono::milliseconds(200);
 constexpr Duration kDrainLimit = std::chrono::seconds(30);
 constexpr Duration kTroublePatience = std::chrono::seconds(3);
+constexpr Duration kLookPatience =
+    std::chrono::seconds(1);  // the next look comes soon, and a signal is heard in between
 
 bool ended(const queue::Campaign& c) {
   return c.state == queue::CampaignState::kFinished || c.state == queue::CampaignState::kCancelled;
@@ -62,6 +66,34 @@ Status SendRun::begin() {
 }
 
 bool SendRun::already_finished() const { return campaign_ && ended(*campaign_); }
+
+bool SendRun::left_to_settle() const { return already_finished() && known_.counts.queued > 0; }
+
+Status SendRun::settle() {
+  started_ = monotonic_now();
+  known_.campaign = *campaign_;
+  words_.know(known_);
+  if (Status status = open_events(); !status) return status;
+  if (Status status = start_engine(); !status) return status;
+  log_warn(fmt::format(
+      "campaign {} is cancelled; finding out what became of {} recipients that were in flight", id_,
+      known_.counts.queued));
+  Status waited = wait_until_settled();
+  Status wound_up = wind_up(waited);
+  return waited ? wound_up : waited;
+}
+
+Status SendRun::wait_until_settled() {
+  place_->store().set_patience(kLookPatience);
+  while (left_to_settle()) {
+    if (interrupted())
+      return Error{Errc::kTempFail, "interrupted: the same command goes on where this one stopped"};
+    if (Status status = disk_trouble(); !status) return status;
+    std::this_thread::sleep_for(kPoll);
+    if (look()) progress_.show(progress_state(), monotonic_now());
+  }
+  return {};
+}
 
 // List and content are frozen at the start, unless nothing of the list was accepted yet: such a campaign begins anew.
 Status SendRun::check_unchanged(const queue::Campaign& old) {
@@ -153,7 +185,7 @@ Status SendRun::start_engine() {
   auto engine = host_.start_engine(request);
   if (!engine) return engine.error();
   engine_ = std::move(*engine);
-  return {};
+  return announce(*engine_, *place_);
 }
 
 void SendRun::start_import() {
@@ -164,6 +196,7 @@ void SendRun::start_import() {
 }
 
 Status SendRun::run() {
+  if (left_to_settle()) return settle();
   if (already_finished()) return {};
   known_.campaign = *campaign_;
   words_.know(known_);
@@ -204,6 +237,7 @@ bool SendRun::look() {
 }
 
 Status SendRun::follow() {
+  place_->store().set_patience(kLookPatience);
   while (true) {
     if (interrupted()) return Error{Errc::kTempFail, "interrupted: the same command goes on where this one stopped"};
     const bool done = imported();  // asked first: what is looked at then is the whole list
@@ -241,6 +275,7 @@ bool SendRun::drain() {
   const TimePoint end = monotonic_now() + kDrainLimit;
   while (!engine_->drain(kPoll)) {
     if (interrupted_twice() || monotonic_now() >= end || !engine_->trouble().empty()) return false;
+    if (engine_->unsettled()) return false;
     if (look()) progress_.show(progress_state(), monotonic_now());
   }
   return true;
@@ -248,11 +283,13 @@ bool SendRun::drain() {
 
 Status SendRun::wind_up(const Status& followed) {
   if (import_) import_->stop();
-  bool drained = true;
+  bool drained = true, unsettled = false;
   if (engine_) {
     drained = drain();
+    unsettled = engine_->unsettled();
     engine_.reset();
   }
+  place_->store().set_patience(drained ? queue::kStorePatience : Duration{});
   std::string unlogged;
   if (events_) {
     events_->flush();
@@ -262,6 +299,7 @@ Status SendRun::wind_up(const Status& followed) {
   if (!last) {
     progress_.clear();
     place_->store().set_patience(Duration{});  // the summary asks once more, and need not wait as long again
+    if (unsettled) std::fputs(kUnsettled, stderr);
     return last.error();
   }
   known_ = std::move(*last);
@@ -270,7 +308,11 @@ Status SendRun::wind_up(const Status& followed) {
     const std::string reason = interrupted() ? "interrupted" : followed.error().message;
     if (Status status = place_->store().set_state(id_, queue::CampaignState::kPaused, reason); !status) return status;
   }
-  if (!drained) log_warn("some deliveries did not end in time; the journal has what is known of them");
+  if (unsettled) {
+    std::fputs(kUnsettled, stderr);
+  } else if (!drained) {
+    log_warn("some deliveries did not end in time; the journal has what is known of them");
+  }
   if (!unlogged.empty()) return Error{Errc::kIo, unlogged + "; the last events are not in it"};
   return {};
 }

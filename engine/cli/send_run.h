@@ -30,6 +30,8 @@ class SendRun {
   Status open();                     // the queue, and the campaign if it was started before
   const std::optional<queue::Campaign>& started_before() const { return campaign_; }  // after open()
   bool already_finished() const;     // finished or cancelled earlier: the summary is all there is to do
+  bool left_to_settle()
+      const;  // cancelled, and what its last engine had in flight is not told to the queue yet
   Status begin();                    // campaign, event log, suppressions; nothing is sent yet
   Status run();                      // until it ends; Error: why it stopped early
   Result<Summary> summary();         // from the queue, now
@@ -48,6 +50,8 @@ class SendRun {
   Status disk_trouble();             // a journal or event log that cannot be written, for a while
   bool look();                       // at campaign and counts, and show them; false: the queue does not answer
   Status follow();
+  Status settle();  // until nothing is; nothing of the campaign is sent
+  Status wait_until_settled();
   bool drain();
   Status wind_up(const Status& followed);  // drain; pause the campaign when it is to go on later
   ProgressState progress_state() const;

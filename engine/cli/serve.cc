@@ -7,6 +7,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
+#include "engine/cli/named_files.h"
 #include "engine/cli/queue_gauges.h"
 #include "engine/cli/workplace.h"
 #include "engine/intake/api.h"
@@ -45,9 +46,10 @@ int serve(const Options& options, Host& host) {
   bool routed = false;
   if (Status status = host.check_routes(options.routes, &routed); !status) return report(status.error());
   if (Status status = check_identity(*settings, routed || settings->relay); !status) return report(status.error());
-  auto keys = message::DkimKeyRing::load(settings->dkim);
+  auto keys = dkim_keys(*settings);
   if (!keys) return report(keys.error());
-  for (const std::string& warning : keys->warnings()) log_warn(warning);
+  auto token = http_token(*settings);
+  if (!token) return report(token.error());
 
   auto place = Workplace::open(*settings, Access::kEngine);
   if (!place) return report(place.error());
@@ -60,6 +62,7 @@ int serve(const Options& options, Host& host) {
                         &registry, events->get()};
   auto engine = host.start_engine(request);
   if (!engine) return report(engine.error());
+  if (Status status = announce(**engine, **place); !status) return report(status.error());
 
   intake::ApiOptions api_options;
   api_options.queue = (*place)->url();
@@ -72,7 +75,7 @@ int serve(const Options& options, Host& host) {
   const std::string listen = !options.http.empty() ? options.http : settings->http_listen;
   std::unique_ptr<http::Server> server;
   if (!listen.empty()) {
-    auto made = serve_metrics(listen, settings->http_token_file, registry);
+    auto made = serve_metrics(listen, *token, registry);
     if (!made) return report(made.error());
     auto store = (*place)->another_store();
     if (!store) return report(store.error());
@@ -87,6 +90,7 @@ int serve(const Options& options, Host& host) {
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   if (server) server->stop();
   const bool drained = (*engine)->drain(kDrainLimit);
+  if ((*engine)->unsettled()) std::fputs(kUnsettled, stderr);
   engine->reset();
   (*events)->flush();
   if (const std::string trouble = (*events)->trouble(); !trouble.empty()) {

@@ -1,5 +1,6 @@
 #include "engine/cli/settings.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -22,6 +23,8 @@ std::string find_config(const std::string& path_option) {
 
 void read_queue(Table table, const Config& config, Settings& out) {
   out.queue_url = table.string("url").value_or("");
+  out.places.queue_url = table.place("url");
+  out.places.queue_password_file = table.place("password_file");
   if (auto file = table.string("password_file")) out.queue_password_file = config.resolve(*file);
   if (auto durability = table.string("durability")) {
     if (*durability == "memory") {
@@ -48,6 +51,13 @@ void read_dns(Table table, Settings& out) {
   out.dns.trust_ad = table.boolean("dnssec").value_or(dns::is_loopback(out.dns.servers));
 }
 
+void read_http(Table table, const Config& config, Settings& out) {
+  out.http_listen = table.string("listen").value_or("");
+  if (auto file = table.string("token_file")) out.http_token_file = config.resolve(*file);
+  out.places.http_listen = table.place("listen");
+  out.places.http_token_file = table.place("token_file");
+}
+
 void read_smtp(Table table, Settings& out) {
   if (auto port = table.integer("port")) {
     if (*port < 1 || *port > 65535) table.fail("port", "must be from 1 to 65535");
@@ -72,12 +82,14 @@ void read_smtp(Table table, Settings& out) {
 
 void read_tls(Table table, const Config& config, Settings& out) {
   if (auto file = table.string("ca_file")) out.ca_file = config.resolve(*file);
+  out.places.ca_file = table.place("ca_file");
   out.mta_sts = table.boolean("mta_sts").value_or(true);
   out.dane = table.boolean("dane").value_or(true);
 }
 
 message::DkimSettings read_key(Table table, const Config& config, const std::string& domain) {
-  message::DkimSettings key{domain, table.string("selector").value_or(""), ""};
+  message::DkimSettings key{domain, table.string("selector").value_or(""), "",
+                            table.place("key_file")};
   if (auto file = table.string("key_file")) key.key_file = config.resolve(*file);
   if (key.selector.empty()) table.fail("selector", "missing: the name before ._domainkey in DNS");
   if (key.key_file.empty()) table.fail("key_file", "missing: `volley dkim keygen` makes one");
@@ -87,31 +99,14 @@ message::DkimSettings read_key(Table table, const Config& config, const std::str
 // [dkim."example.com"] with selector and key_file, or one sub-table per key: every key signs.
 void read_dkim(Table& root, const Config& config, Settings& out) {
   for (auto& [domain, table] : root.tables("dkim")) {
-    if (!is_fqdn(domain)) root.fail("dkim", "\"" + domain + "\" is no domain");
+    if (!is_fqdn(domain))
+      root.table("dkim")->fail_name(domain, fmt::format("[dkim.\"{}\"]: is no domain", domain));
     if (table.has("selector") || table.has("key_file")) {
       out.dkim.push_back(read_key(table, config, domain));
       continue;
     }
     auto parent = root.table("dkim");
     for (auto& [name, key] : parent->tables(domain)) out.dkim.push_back(read_key(key, config, domain));
-  }
-}
-
-void read_sites(Table& root, Settings& out) {
-  for (auto& [match, table] : root.tables("site")) {
-    SiteSetting site;
-    site.match = match;
-    read_limits(table, site);
-    site.tls = table.string("tls");
-    site.chunking = table.string("chunking");
-    if (site.tls && *site.tls != "opportunistic" && *site.tls != "required" && *site.tls != "verified" &&
-        *site.tls != "never") {
-      table.fail("tls", "must be \"opportunistic\", \"required\", \"verified\" or \"never\"");
-    }
-    if (site.chunking && *site.chunking != "auto" && *site.chunking != "always" && *site.chunking != "never") {
-      table.fail("chunking", "must be \"auto\", \"always\" or \"never\"");
-    }
-    out.sites.push_back(std::move(site));
   }
 }
 
@@ -150,10 +145,7 @@ void read_root(Table root, const Config& config, Settings& out) {
   if (auto table = root.table("smtp")) read_smtp(*table, out);
   if (auto table = root.table("tls")) read_tls(*table, config, out);
   if (auto table = root.table("relay")) out.relay = read_relay(*table, config);
-  if (auto table = root.table("http")) {
-    out.http_listen = table->string("listen").value_or("");
-    if (auto file = table->string("token_file")) out.http_token_file = config.resolve(*file);
-  }
+  if (auto table = root.table("http")) read_http(*table, config, out);
   if (auto table = root.table("events")) {
     if (auto file = table->string("file")) out.events_file = config.resolve(*file);
     out.events_max_size = table->size("max_size").value_or(out.events_max_size);
@@ -161,7 +153,7 @@ void read_root(Table root, const Config& config, Settings& out) {
   }
   if (auto table = root.table("transactional")) read_transactional(*table, out);
   read_dkim(root, config, out);
-  read_sites(root, out);
+  out.sites = read_sites(root);
 }
 
 }  // namespace

@@ -16,19 +16,19 @@
 #include "base/time.h"
 #include "dns/resolver.h"
 #include "engine/cli/relay_setting.h"
+#include "engine/cli/site_setting.h"
 #include "engine/message/dkim.h"
 
 namespace volley::cli {
 
-// [site."google"]: a provider, a recipient domain, an MX suffix (".example.net") or "default".
-struct SiteSetting : LimitSetting {
-  std::string match;
-  std::optional<std::string> chunking; // "auto", "always", "never"
-};
-
 // [transactional]: what is not set stays as engine/delivery/settings.h has it.
 struct TransactionalSetting {
   std::optional<Duration> first_delay, max_delay, give_up_after;
+};
+
+// `file:line:column: key` of what is looked at later than the file; empty: not from the file.
+struct Places {
+  std::string queue_url, queue_password_file, http_listen, http_token_file, ca_file;
 };
 
 struct Settings {
@@ -64,6 +64,7 @@ struct Settings {
 
   std::vector<message::DkimSettings> dkim;
   std::vector<SiteSetting> sites;
+  Places places;
   TransactionalSetting transactional;  // when single messages are tried again, and for how long
 };
 

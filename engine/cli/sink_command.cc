@@ -121,7 +121,7 @@ void add_faults(Command& command, Options& options) {
 void add_sink(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
   Command command = root.subcommand("sink", "a receiver to test against: accepts everything, keeps nothing; rude on request");
-  add_common(command, options->common, false);
+  add_config(command, options->common);
   command.text("--listen", options->sink.listen, "default 127.0.0.1:2525; port 0 takes a free one", "HOST:PORT");
   command.text("--log", options->sink.log, "one JSON line per message, there before its 250", "FILE");
   command.number("--threads", options->sink.threads, "loops", 1, 64);

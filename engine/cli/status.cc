@@ -27,32 +27,44 @@ void print_engine(const queue::EngineStatus& status, const json& document, int64
   fmt::print("engine {}, {} ago\n", status.engine,
              format_duration(std::chrono::milliseconds(std::max<int64_t>(0, now_ms - status.at_ms))));
   if (!document.is_object() || !document.contains("sites") || !document["sites"].is_array()) return;
-  if (const std::string error = document.value("queue_error", ""); !error.empty()) fmt::print("  queue: {}\n", error);
+  const std::string error = document.value(json::json_pointer("/queue/error"), "");
+  if (!error.empty()) fmt::print("  queue: {}\n", error);
   if (document["sites"].empty()) return;
   fmt::print("  {:<32} {:>9} {:>8} {:>9} {:>9} {:>9} {:>10}  {}\n", "SITE", "CONNS", "WAITING", "DELIVERED", "DEFERRED",
              "BOUNCED", "RATE", "LIMITED BY");
   for (const json& site : document["sites"]) print_site(site);
 }
 
+struct Engines {
+  std::vector<queue::EngineStatus> published;
+  int64_t now_ms = 0;  // the queue's
+};
+
+Result<Engines> look(const Settings& settings) {
+  auto place = Workplace::visit(settings);
+  if (!place) return place.error();
+  if (!*place) return Engines();
+  auto engines = (*place)->store().engines();
+  if (!engines) return engines.error();
+  auto now = (*place)->store().now_ms();
+  if (!now) return now.error();
+  return Engines{std::move(*engines), *now};
+}
+
 int status(const CommonOptions& options) {
   auto settings = settings_for(options);
   if (!settings) return report(settings.error());
-  auto place = Workplace::open(*settings, Access::kClient);
-  if (!place) return report(place.error());
-  queue::Store& store = (*place)->store();
-  auto engines = store.engines();
+  auto engines = look(*settings);
   if (!engines) return report(engines.error());
-  auto now = store.now_ms();
-  if (!now) return report(now.error());
   unsigned live = 0;
   json all = json::array();
-  for (const queue::EngineStatus& engine : *engines) {
-    if (*now - engine.at_ms > kFreshMs) continue;
+  for (const queue::EngineStatus& engine : engines->published) {
+    if (engines->now_ms - engine.at_ms > kFreshMs) continue;
     json document = json::parse(engine.json, nullptr, false);
     if (document.is_object() && document.value("state", "") == "stopped") continue;
     ++live;
     if (!options.json) {
-      print_engine(engine, document, *now);
+      print_engine(engine, document, engines->now_ms);
     } else if (document.is_object()) {
       all.push_back(std::move(document));
     }

@@ -10,9 +10,24 @@
 
 namespace volley::cli {
 
+namespace {
+
+// Of what a cancelled campaign had in flight only the engine's journal knows what became.
+std::string queued_note(const queue::Campaign& campaign, const queue::Counts& counts) {
+  if (campaign.state == queue::CampaignState::kCancelled && counts.queued > 0) {
+    return "in flight: their engine tells what became of them; one that was killed, at its next "
+           "start";
+  }
+  return counts.waiting_retry > 0 ? format_count(counts.waiting_retry) + " wait for a retry" : "";
+}
+
+}  // namespace
+
 bool Summary::finished() const {
-  return campaign.import_closed && counts.queued == 0 &&
-         (campaign.state == queue::CampaignState::kFinished || campaign.state == queue::CampaignState::kCancelled);
+  if (counts.queued > 0) return false;
+  if (campaign.state == queue::CampaignState::kCancelled)
+    return true;  // what was not imported never will be
+  return campaign.import_closed && campaign.state == queue::CampaignState::kFinished;
 }
 
 std::string Summary::json() const {
@@ -53,7 +68,7 @@ std::string Summary::text() const {
   if (counts.expired > 0) row("expired", counts.expired);
   if (counts.suppressed > 0) row("suppressed", counts.suppressed);
   if (counts.cancelled > 0) row("cancelled", counts.cancelled);
-  row("queued", counts.queued, counts.waiting_retry > 0 ? format_count(counts.waiting_retry) + " wait for a retry" : "");
+  row("queued", counts.queued, queued_note(campaign, counts));
   return out;
 }
 

@@ -5,20 +5,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "engine/cli/named_files.h"
 
 namespace volley::cli {
 namespace {
-
-Result<queue::QueueUrl> external_url(const Settings& settings) {
-  auto url = queue::QueueUrl::parse(settings.queue_url);
-  if (!url) return url;
-  if (!settings.queue_password_file.empty()) {
-    auto password = read_secret(settings.queue_password_file);
-    if (!password) return password.error();
-    url->password = *password;
-  }
-  return url;
-}
 
 // A random name that stays with the data directory: a restarted engine takes its own leases back at once.
 Result<std::string> instance_id(const std::string& data) {
@@ -31,9 +21,10 @@ Result<std::string> instance_id(const std::string& data) {
 }
 
 // The embedded server of the engine that holds the lock.
-Result<queue::QueueUrl> neighbours_url(const std::string& data, const Error& busy) {
+Result<queue::QueueUrl> neighbours_url(const std::string& data, const std::string& busy) {
   auto path = read_file(data + "/redis.sock-path", 256);
-  if (!path) return Error{Errc::kUnavailable, busy.message + "; its queue is external: name it with --queue"};
+  if (!path)
+    return Error{Errc::kUnavailable, busy + "; its queue is external: name it with --queue"};
   queue::QueueUrl url;
   url.unix_socket = true;
   url.host_or_path = path->substr(0, path->find('\n'));  // the server's pid follows
@@ -67,13 +58,13 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
       return Error{Errc::kUnavailable, lock.error().message +
                                            ": another volley works in this data directory: stop it, or name another with --data"};
     } else {
-      auto url = neighbours_url(place->data_, lock.error());
+      auto url = neighbours_url(place->data_, lock.error().message);
       if (!url) return url.error();
       place->url_ = *url;
     }
   }
   if (external) {
-    auto url = external_url(settings);
+    auto url = external_queue(settings);
     if (!url) return url.error();
     place->url_ = *url;
   } else if (place->lock_.fd() >= 0) {
@@ -87,15 +78,38 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
     place->embedded_ = std::move(*embedded);
     place->url_ = place->embedded_->url();
   }
-  auto store = place->another_store();
-  if (!store) return store.error();
-  place->store_ = std::move(*store);
-  for (const std::string& warning : place->store_->warnings()) log_warn(warning);
+  if (Status connected = place->connect(); !connected) return connected.error();
   return place;
+}
+
+Result<std::unique_ptr<Workplace>> Workplace::visit(const Settings& settings) {
+  auto place = std::unique_ptr<Workplace>(new Workplace());
+  place->data_ = settings.data;
+  place->memory_durability_ = settings.memory_durability;
+  const std::string lock = settings.data + "/engine.lock";
+  const bool external = !settings.queue_url.empty();
+  if (!external && !FileLock::held(lock)) return std::unique_ptr<Workplace>();
+  auto url = external ? external_queue(settings) : neighbours_url(settings.data, lock + ": in use");
+  if (!url) return url.error();
+  place->url_ = *url;
+  if (Status connected = place->connect(); !connected) return connected.error();
+  return place;
+}
+
+Status Workplace::connect() {
+  auto store = another_store();
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  for (const std::string& warning : store_->warnings()) log_warn(warning);
+  return {};
 }
 
 Result<std::unique_ptr<queue::Store>> Workplace::another_store() const {
   return queue::Store::open(url_, queue::kDefaultPartitions, memory_durability_);
+}
+
+Status announce(const RunningEngine& engine, Workplace& place) {
+  return place.store().publish_status(place.engine_id(), engine.status_json());
 }
 
 }  // namespace volley::cli

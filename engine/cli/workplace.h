@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "base/result.h"
+#include "engine/cli/host.h"
 #include "engine/cli/settings.h"
 #include "queue/embedded.h"
 #include "queue/store.h"
@@ -24,6 +25,10 @@ class Workplace {
  public:
   static Result<std::unique_ptr<Workplace>> open(const Settings& settings, Access access);
 
+  // The queue, external or of the engine that lives in the data directory, to look at: takes no lock, starts and creates
+  // nothing. Null: nobody works in the data directory.
+  static Result<std::unique_ptr<Workplace>> visit(const Settings& settings);
+
   queue::Store& store() { return *store_; }
   Result<std::unique_ptr<queue::Store>> another_store() const;   // for another thread
   const queue::QueueUrl& url() const { return url_; }
@@ -34,6 +39,7 @@ class Workplace {
  private:
   Workplace() = default;
   Status prepare_directory();
+  Status connect();
 
   std::string data_, engine_id_;
   bool memory_durability_ = false;
@@ -42,5 +48,8 @@ class Workplace {
   queue::QueueUrl url_;
   std::unique_ptr<queue::Store> store_;
 };
+
+// `volley status` knows of the engine as soon as this returns; from then on the engine publishes by itself.
+Status announce(const RunningEngine& engine, Workplace& place);
 
 }  // namespace volley::cli

@@ -10,6 +10,7 @@ namespace volley::delivery {
 namespace {
 
 constexpr Duration kDrainLook = std::chrono::milliseconds(200);
+constexpr Duration kSettlePatience = std::chrono::seconds(5);
 
 void report(const Replay& replay) {
   for (const auto& path : replay.foreign) {
@@ -53,9 +54,22 @@ struct Engine::Impl {
   EngineShared shared;
   std::vector<std::unique_ptr<Worker>> workers;
   bool draining = false, stopped = false;
+  uint64_t held = 0;  // when looked last, and since when it is as much
+  TimePoint held_since{};
 
   template <typename... Args>
   explicit Impl(Args&&... args) : shared(std::forward<Args>(args)...) {}
+
+  // With shared.mutex. The queue may be slow: as long as it takes something, it is waited for.
+  void look_at_queue(TimePoint now) {
+    const uint64_t left = shared.board.held();
+    if (shared.quiet == workers.size() && left == held && held_since != TimePoint{}) return;
+    held = left;
+    held_since = shared.quiet == workers.size() ? now : TimePoint{};
+  }
+  bool unsettled(TimePoint now) const {
+    return !stopped && held_since != TimePoint{} && now - held_since >= kSettlePatience;
+  }
 
   void stop() {
     if (stopped) return;
@@ -130,13 +144,16 @@ bool Engine::drain(Duration limit) {
     const TimePoint deadline = monotonic_now() + limit;
     while (!shared.changed.wait_for(lock, kDrainLook,
                                     [&] { return shared.drained == impl_->workers.size(); })) {
-      if (monotonic_now() >= deadline || !shared.board.trouble().empty()) return false;
+      const TimePoint now = monotonic_now();
+      impl_->look_at_queue(now);
+      if (now >= deadline || impl_->unsettled(now) || !shared.board.trouble().empty()) return false;
     }
   }
   impl_->stop();
   return true;
 }
 
+bool Engine::unsettled() const { return impl_->unsettled(monotonic_now()); }
 std::string Engine::trouble() const { return impl_->shared.board.trouble(); }
 std::string Engine::status_json() const { return impl_->shared.board.json(); }
 

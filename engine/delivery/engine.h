@@ -32,9 +32,12 @@ class Engine {
   ~Engine();                        // drains for at most a second if nobody did
 
   void wake();                      // something was queued: do not wait for the next poll
-  // Start nothing new, finish what is in flight, settle, release the leases. False: not done within the limit, or, at
-  // once, a journal cannot be written: nothing can be finished then.
+  // Start nothing new, finish what is in flight, settle, release the leases. May be called again. False: not done within
+  // the limit, or, at once, a journal cannot be written (nothing can be finished then), or unsettled().
   bool drain(Duration limit);
+  // After a drain(): nothing is on the wire any more, and the queue has taken nothing for 5 s of what came of it. The
+  // journal has it, and the next start settles it: there is no use in waiting.
+  bool unsettled() const;
   std::string status_json() const;  // sites, what limits each, loops, queue connection, last errors
   // Why nothing is sent now although there may be something, one line ("journal: cannot write ..."); empty: no trouble.
   std::string trouble() const;

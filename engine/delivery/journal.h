@@ -18,6 +18,7 @@
 //            2. settled comes behind all outcomes of its lease, copies too: a copy is made of an open lease only. So
 //               what goes first never is the mark. Another loop's mark may go before what it marks here: then the
 //               queue, which does not know the lease any more, says the same at recovery.
+//               A chunk that was fenced and recovered goes on under the same lease: the mark covers what is before it.
 //            3. In its segment, a copy has a logged mark before it that covers it: every segment begins with what is
 //               logged, earlier runs replayed included, and what is logged later is written before the copy.
 // Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9

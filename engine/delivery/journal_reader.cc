@@ -12,11 +12,29 @@ namespace {
 // All segments together: an outcome's marks may be in another file than the outcome, even in another loop's. One that
 // was carried over may be there twice, or in a file behind younger ones: it is one outcome, and in its old place.
 struct Collected {
-  std::vector<uint64_t> runs;                              // as their first segments come
-  std::map<std::pair<size_t, uint64_t>, Record> outcomes;  // by place of its run, and sequence
-  std::set<std::pair<uint32_t, uint64_t>> settled;
+  struct Outcome {
+    Record record;
+    uint64_t at = 0;  // how much was read before it
+  };
+  std::vector<uint64_t> runs;  // as their first segments come; one for each loop
+  std::map<std::pair<size_t, uint64_t>, Outcome> outcomes;  // by place of its run, and sequence
+  std::map<std::pair<uint32_t, uint64_t>, std::map<uint64_t, uint64_t>>
+      settled;                          // lease -> run -> its last mark
   std::map<uint64_t, uint64_t> logged;  // run -> events up to here
+  uint64_t read = 0;
+
+  bool is_settled(const Outcome& outcome, uint64_t run) const;
 };
+
+// A chunk that was fenced and then recovered keeps its lease's number: a mark says nothing of what came behind it. Where
+// an outcome's own journal has a mark the order tells; else another's counts. One that is asked for too much costs
+// nothing: the queue does not know the lease any more.
+bool Collected::is_settled(const Outcome& outcome, uint64_t run) const {
+  const auto marks = settled.find({outcome.record.partition, outcome.record.lease});
+  if (marks == settled.end()) return false;
+  const auto own = marks->second.find(run);
+  return own == marks->second.end() || own->second > outcome.at;
+}
 
 Result<std::vector<std::string>> segment_files(const std::string& directory) {
   std::vector<std::filesystem::path> paths;
@@ -43,14 +61,16 @@ void read_entries(JournalReader& reader, uint64_t run, Collected& all) {
   const auto place = static_cast<size_t>(known - all.runs.begin());
   if (known == all.runs.end()) all.runs.push_back(run);
   while (auto entry = reader.next()) {
+    ++all.read;
     switch (entry->type) {
       case EntryType::kHeader:
         break;
       case EntryType::kOutcome:
-        all.outcomes.try_emplace({place, entry->sequence}, std::move(entry->record));
+        all.outcomes.try_emplace({place, entry->sequence},
+                                 Collected::Outcome{std::move(entry->record), all.read});
         break;
       case EntryType::kSettled:
-        all.settled.emplace(entry->partition, entry->lease);
+        all.settled[{entry->partition, entry->lease}][run] = all.read;
         break;
       case EntryType::kLogged: {
         uint64_t& mark = all.logged[entry->run];
@@ -87,15 +107,16 @@ Result<Replay> read_journals(const std::string& directory, std::string_view queu
   }
 
   std::set<uint64_t> runs;
-  for (auto& [name, record] : all.outcomes) {
+  for (auto& [name, outcome] : all.outcomes) {
+    Record& record = outcome.record;
     const uint64_t run = all.runs[name.first];
     const auto mark = all.logged.find(run);
     if (mark == all.logged.end() || name.second > mark->second) {
       replay.unlogged.push_back(record);
       runs.insert(run);
     }
-    const std::pair<uint32_t, uint64_t> lease{record.partition, record.lease};
-    if (!all.settled.contains(lease)) replay.unsettled[lease].push_back(std::move(record));
+    if (all.is_settled(outcome, run)) continue;
+    replay.unsettled[{record.partition, record.lease}].push_back(std::move(record));
   }
   replay.runs.assign(runs.begin(), runs.end());
   return replay;

@@ -67,6 +67,12 @@ void apply_provider(EffectiveLimits& limits, std::string_view provider) {
   }
 }
 
+// Only a route's host is an address: no MX is, and no recipient's domain.
+bool same_address(std::string_view host, std::string_view match) {
+  const auto address = net::Endpoint::from_ip(match, 0);
+  return address && address == net::Endpoint::from_ip(host, 0);
+}
+
 void cap_connections(const Settings& settings, EffectiveLimits& limits) {
   if (settings.connections_cap == 0 || settings.connections_cap >= limits.connections) return;
   limits.connections = settings.connections_cap;
@@ -127,7 +133,7 @@ const SiteOverride* matching_override(const Settings& settings, std::string_view
   const SiteOverride* best = nullptr;
   for (const SiteOverride& site : settings.sites) {
     const bool matches = std::any_of(hosts.begin(), hosts.end(), [&](const dns::MxHost& host) {
-      return has_suffix(host.name, site.match);
+      return has_suffix(host.name, site.match) || same_address(host.name, site.match);
     });
     if (matches && (best == nullptr || site.match.size() > best->match.size())) best = &site;
   }

@@ -3,7 +3,7 @@
 // Purpose  TokenBucket paces messages; effective_limits() and share_count() (router.h) are implemented beside it; limit_share()
 //          is one loop's part of a number; matching_override() says which [site."..."] makes a domain a site of its own.
 // Order    Later wins: built-in defaults, [site."default"], the provider table, [site."provider"], [site.".mx-suffix"],
-//          [site."recipient-domain"]; --connections only lowers. A static route starts from generous defaults without a rate
+//          or [site."address"], [site."recipient-domain"]; --connections only lowers. A static route starts from generous defaults without a rate
 //          and takes [site."default"] not at all.
 // Thread   Pure.
 #pragma once
@@ -43,7 +43,8 @@ uint32_t limit_share(uint32_t total, unsigned shares, unsigned rank);
 // True when `host` is `suffix` (which starts with '.') or below it, at a label boundary.
 bool has_suffix(std::string_view host, std::string_view suffix);
 
-// The override of this recipient domain, else of the longest MX suffix that one of the hosts has; nullptr: none.
+// The override of this recipient domain, else of the longest MX suffix that one of the hosts has, or of a route's address;
+// nullptr: none.
 const SiteOverride* matching_override(const Settings& settings, std::string_view domain,
                                       const std::vector<dns::MxHost>& hosts);
 

@@ -65,7 +65,8 @@ struct Relay {
 
 struct SiteOverride {
   std::string
-      match;  // [site."..."]: a provider ("google"), a recipient domain, an MX suffix (".example.net"), or "default"
+      match;  // [site."..."]: a provider ("google"), a recipient domain, an MX suffix (".example.net"),
+              // the address of a route's host, or "default"
   SiteLimits limits;
 };
 

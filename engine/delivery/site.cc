@@ -233,12 +233,19 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   if (!connecting.empty()) return std::string(connecting);
   const uint32_t limit = connection_limit(now);
   if (connections_ >= limit) {
-    return fmt::format(
-        "connections ({}, {})", limit,
-        limit < share(limits_.connections) ? "the receiver's reply" : limits_.connections_from);
+    return connections_bind(limit, connections_from(now));
   }
   if (campaign_rate > 0 && held > 0) return campaign();
   return "nothing";
+}
+
+std::string_view Site::connections_from(TimePoint now) const {
+  const bool learned = connection_limit(now) < share(limits_.connections);
+  return learned ? std::string_view("the receiver's reply") : limits_.connections_from;
+}
+
+std::string connections_bind(uint32_t limit, std::string_view from) {
+  return fmt::format("connections ({}, {})", limit, from);
 }
 
 SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double campaign_rate) {
@@ -247,6 +254,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
   s.provider = provider_;
   s.connections = static_cast<uint32_t>(connections_);
   s.connection_limit = connection_limit(now);
+  s.connections_from = connections_from(now);
   s.in_flight = static_cast<uint32_t>(in_flight_);
   s.waiting = static_cast<uint64_t>(waiting_);
   s.delivered = delivered_;

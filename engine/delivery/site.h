@@ -48,6 +48,7 @@ class Site {
   metrics::SiteCells& cells() { return cells_; }
 
   uint32_t connection_limit(TimePoint now) const;
+  std::string_view connections_from(TimePoint now) const;  // who set it
   uint32_t message_limit(TimePoint now) const;
   bool force_tls(TimePoint now) const { return now < force_tls_until_; }
   bool paused(TimePoint now) const { return now < paused_until_; }

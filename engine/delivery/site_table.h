@@ -33,9 +33,13 @@ struct SiteSnapshot {  // for status, explain, /metrics
   double rate = 0;  // measured, messages/s over the last 10 s
   std::string
       limited_by;  // what binds now: "connections (10, provider google)", "rate", "campaign rate (10/s)", "paused until ...", "nothing", "connecting"
-  std::string last_reply;  // last refusal or deferral, sanitised
+  std::string connections_from;  // whose word connection_limit is, as limited_by names it
+  std::string last_reply;        // last refusal or deferral, sanitised
   int64_t paused_for_ms = 0;
 };
+
+// limited_by when all allowed connections are used.
+std::string connections_bind(uint32_t limit, std::string_view from);
 
 // What a receiver made of a site's limits on one loop: the others that have sessions of it do the same.
 struct SiteNews {

@@ -27,7 +27,23 @@ Json to_json(const SiteSnapshot& s) {
           {"paused_for_ms", s.paused_for_ms}};
 }
 
-void merge_into(SiteSnapshot& sum, uint64_t& most_waiting, const SiteSnapshot& s) {
+struct Merged {
+  SiteSnapshot sum;
+  uint64_t most_waiting = 0;
+  uint32_t share = 0;  // connections allowed on the loop whose words these are
+
+  void add(const SiteSnapshot& s);
+  // A loop knows its own share of the limit only: what is shown beside the sum is the sum.
+  void finish() {
+    if (sum.limited_by == connections_bind(share, sum.connections_from)) {
+      sum.limited_by = connections_bind(sum.connection_limit, sum.connections_from);
+    }
+  }
+};
+
+void Merged::add(const SiteSnapshot& s) {
+  sum.site = s.site;
+  sum.provider = s.provider;
   sum.connections += s.connections;
   sum.connection_limit += s.connection_limit;
   sum.in_flight += s.in_flight;
@@ -40,6 +56,8 @@ void merge_into(SiteSnapshot& sum, uint64_t& most_waiting, const SiteSnapshot& s
   if (s.waiting >= most_waiting) {
     most_waiting = s.waiting;
     sum.limited_by = s.limited_by;
+    sum.connections_from = s.connections_from;
+    share = s.connection_limit;
   }
   if (!s.last_reply.empty()) sum.last_reply = s.last_reply;
 }
@@ -47,18 +65,16 @@ void merge_into(SiteSnapshot& sum, uint64_t& most_waiting, const SiteSnapshot& s
 }  // namespace
 
 std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops) {
-  std::map<std::string, std::pair<SiteSnapshot, uint64_t>> merged;
+  std::map<std::string, Merged> merged;
   for (const auto& loop : loops) {
-    for (const auto& site : loop.sites) {
-      auto& [sum, most_waiting] = merged[site.site];
-      sum.site = site.site;
-      sum.provider = site.provider;
-      merge_into(sum, most_waiting, site);
-    }
+    for (const auto& site : loop.sites) merged[site.site].add(site);
   }
   std::vector<SiteSnapshot> sites;
   sites.reserve(merged.size());
-  for (auto& [name, entry] : merged) sites.push_back(std::move(entry.first));
+  for (auto& [name, entry] : merged) {
+    entry.finish();
+    sites.push_back(std::move(entry.sum));
+  }
   std::stable_sort(sites.begin(), sites.end(),
                    [](const auto& a, const auto& b) { return a.waiting > b.waiting; });
   return sites;
@@ -86,6 +102,13 @@ std::string StatusBoard::trouble() const {
     if (!error.empty()) return "journal: " + error;
   }
   return {};
+}
+
+uint64_t StatusBoard::held() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t sum = 0;
+  for (const LoopStatus& loop : loops_) sum += loop.owner.works + loop.owner.owned;
+  return sum;
 }
 
 void StatusBoard::set_state(std::string state) {

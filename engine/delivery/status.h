@@ -37,6 +37,7 @@ class StatusBoard {
   void put(unsigned loop, LoopStatus status);
   void journal_trouble(unsigned loop, std::string error);  // empty: over
   std::string trouble() const;        // why a loop is held, one line; empty: none is
+  uint64_t held() const;  // works and partitions of all loops: what a drain must give back
   void set_state(std::string state);  // "running", "draining", "stopped"
   std::string json() const;
 

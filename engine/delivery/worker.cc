@@ -133,12 +133,17 @@ void Worker::drain() {
 
 void Worker::look_whether_drained() {
   if (drained_) return;
-  if (!owner_->stopped() || (sites_ && !sites_->idle())) {
+  const bool idle = !sites_ || sites_->idle();
+  const std::lock_guard lock(shared_.mutex);
+  if (idle && !quiet_) {
+    quiet_ = true;
+    ++shared_.quiet;
+  }
+  if (!idle || !owner_->stopped()) {
     drain_check_.set_after(kDrainCheckEvery);
     return;
   }
   drained_ = true;
-  const std::lock_guard lock(shared_.mutex);
   ++shared_.drained;
   shared_.changed.notify_all();
 }

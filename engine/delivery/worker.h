@@ -58,6 +58,7 @@ struct EngineShared {
   std::mutex mutex;
   std::condition_variable changed;
   unsigned drained = 0;              // workers that are done
+  unsigned quiet = 0;                // draining workers with nothing on the wire any more
   std::atomic<bool> abandon{false};  // leave, even from a full disk
 };
 
@@ -134,7 +135,7 @@ class Worker final : public SiteTable::Listener,
   std::unordered_map<std::string, Appetite> appetites_;
   std::thread thread_;
   std::atomic<bool> woken_{false};
-  bool draining_ = false, drained_ = false;
+  bool draining_ = false, quiet_ = false, drained_ = false;
   bool saving_ = false;
 };
 

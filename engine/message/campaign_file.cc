@@ -89,7 +89,7 @@ void Reader::identity() {
     }
   }
   if (spec_.identity().empty()) {
-    root_.fail("name", "name is missing: it identifies the campaign, as in name = \"november\"");
+    root_.fail("name", "missing: it identifies the campaign, as in name = \"november\"");
   }
   if (spec_.name.empty()) spec_.name = spec_.id;
 }
@@ -101,7 +101,7 @@ void Reader::texts() {
   spec_.reply_to = text("reply_to");
   spec_.return_path = text("return_path");
   if (spec_.from.empty()) {
-    root_.fail("from", "from is missing, as in from = \"Example News <news@example.com>\"");
+    root_.fail("from", "missing, as in from = \"Example News <news@example.com>\"");
   } else if (spec_.from.find("{{") == std::string::npos) {
     const auto parsed = parse_mailbox(spec_.from);
     if (!parsed.ok()) {
@@ -109,7 +109,7 @@ void Reader::texts() {
                  fmt::format("from: {}: write \"Name <local@domain>\"", parsed.error().message));
     }
   }
-  if (spec_.subject.empty()) root_.fail("subject", "subject is missing");
+  if (spec_.subject.empty()) root_.fail("subject", "missing");
   spec_.list_unsubscribe = root_.strings("list_unsubscribe");
   for (const std::string& uri : spec_.list_unsubscribe) {
     check_template(root_, "list_unsubscribe", uri);
@@ -129,7 +129,7 @@ void Reader::header_table() {
   if (!table) return;
   for (const auto& [name, value] : spec_.headers) {
     if (Status status = check_user_header_name(name); !status.ok()) {
-      table->fail(name, status.error().message);
+      table->fail_name(name, status.error().message);
     }
     if (!spec_.list_unsubscribe.empty() &&
         (same_name(name, "List-Unsubscribe") || same_name(name, "List-Unsubscribe-Post"))) {
@@ -177,7 +177,7 @@ std::vector<FileRef> Reader::file_list(std::string_view key, bool shown_inline) 
   for (Table& table : root_.array(key)) {
     FileRef file{table.string("file").value_or(""), table.string("name").value_or(""),
                  table.string("type").value_or(""), table.string("cid").value_or("")};
-    if (file.path.empty()) table.fail("file", fmt::format("{}: `file` is missing", key));
+    if (file.path.empty()) table.fail("file", fmt::format("missing, of an entry of `{}`", key));
     files.push_back(complete(table, "file", std::move(file), shown_inline));
   }
   return files;

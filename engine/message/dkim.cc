@@ -223,10 +223,11 @@ Result<DkimKeyRing> DkimKeyRing::load(std::span<const DkimSettings> settings) {
       return Error{Errc::kConfig,
                    fmt::format("[dkim.\"{}\"] needs both selector and key_file", one.domain)};
     }
+    const std::string where = one.place.empty() ? std::string() : one.place + ": ";
     const auto pem = read_secret(one.key_file);
-    if (!pem.ok()) return Error{Errc::kConfig, pem.error().message};
+    if (!pem.ok()) return Error{Errc::kConfig, where + pem.error().message};
     auto key = DkimKey::load_pem(*pem, one.key_file);
-    if (!key.ok()) return key.error();
+    if (!key.ok()) return Error{key.error().code, where + key.error().message};
     ring.add({lower_case(one.domain), one.selector, std::move(*key)});
   }
   return ring;

@@ -64,6 +64,7 @@ struct DkimSettings {
   std::string domain;    // d=
   std::string selector;  // s=
   std::string key_file;
+  std::string place = {};  // of the key that named the file, in front of errors
 };
 
 struct DkimSigner {

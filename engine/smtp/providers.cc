@@ -1,5 +1,7 @@
 #include "engine/smtp/providers.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 namespace volley::smtp {
@@ -155,6 +157,15 @@ std::string_view provider_of(std::string_view mx_host) {
     }
   }
   return {};
+}
+
+std::vector<std::string_view> provider_names() {
+  std::vector<std::string_view> names;
+  names.reserve(std::size(kSuffixes));
+  for (const Suffix& entry : kSuffixes) names.push_back(entry.provider);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
 ProviderLimits provider_limits(std::string_view provider) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace volley::smtp {
 
@@ -44,6 +45,7 @@ inline constexpr std::string_view kRelayProvider = "relay";
 
 // A provider's name, or empty for a host of no provider we know. The host in any case, with or without a last dot.
 std::string_view provider_of(std::string_view mx_host);
+std::vector<std::string_view> provider_names();             // all that provider_of() knows, sorted
 ProviderLimits provider_limits(std::string_view provider);  // empty or unknown: the defaults
 Family family_of(std::string_view provider);
 

@@ -7,11 +7,6 @@
 #include "engine/smtp/server_words.h"
 
 namespace volley::smtp {
-namespace {
-
-constexpr std::string_view kSync = "554 5.5.0 Error: SMTP protocol synchronization";
-
-}  // namespace
 
 std::optional<Server::Event> Server::on_line(std::string_view line) {
   if (has_bad_bytes(line, options_.smtputf8)) {

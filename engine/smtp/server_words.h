@@ -7,6 +7,9 @@
 
 namespace volley::smtp {
 
+// To a client that talked when it was not its turn.
+inline constexpr std::string_view kSync = "554 5.5.0 Error: SMTP protocol synchronization";
+
 // ASCII case apart; `upper` is in upper case.
 inline bool equals(std::string_view text, std::string_view upper) {
   if (text.size() != upper.size()) return false;

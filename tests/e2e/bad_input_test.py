@@ -110,6 +110,29 @@ class BadInput(unittest.TestCase):
         result = volley("check", "-c", self.where / "volley.toml", check=78)
         self.assertIn("volley.toml:4", result.stderr)
 
+    def test_files_that_the_configuration_names(self):
+        """Found out when they are read, and still told with file, line and key."""
+        (self.where / "open").write_text("secret\n")
+        (self.where / "open").chmod(0o644)
+        (self.where / "empty.pem").write_text("")
+        gone = "No such file or directory"
+        for text, place, wanted in (
+                ('[tls]\nca_file = "gone.pem"\n', "2:1: ca_file: ", gone),
+                ('[tls]\nca_file = "empty.pem"\n', "2:1: ca_file: ", "no usable CA"),
+                ('[http]\nlisten = "127.0.0.1:0"\ntoken_file = "gone"\n', "3:1: token_file: ", gone),
+                ('[http]\nlisten = "127.0.0.1:0"\ntoken_file = "open"\n', "3:1: token_file: ", "chmod 600"),
+                ('[http]\nlisten = "127.0.0.1:0"\n', "2:1: listen: ", "token_file"),
+                ('[queue]\nurl = "http://x"\n', "2:1: url: ", "unknown scheme"),
+                ('[queue]\nurl = "redis://127.0.0.1"\npassword_file = "gone"\n', "3:1: password_file: ", gone),
+                ('[relay]\nhost = "127.0.0.1"\nuser = "me"\npassword_file = "gone"\n', "4:1: password_file: ", gone),
+                ('[dkim."example.com"]\nselector = "s"\nkey_file = "gone"\n', "3:1: key_file: ", gone)):
+            (self.where / "volley.toml").write_text(text)
+            result = volley("check", "-c", self.where / "volley.toml")
+            self.assertIn(result.returncode, (64, 66, 78), text)
+            self.assertIn(f"volley.toml:{place}", result.stderr)
+            self.assertIn(wanted, result.stderr)
+            self.assertEqual(result.stdout, "")
+
     def test_missing_configuration(self):
         volley("check", "-c", self.where / "absent.toml", check=66)
 

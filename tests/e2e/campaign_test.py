@@ -168,6 +168,50 @@ class Campaign(unittest.TestCase):
             self.assertEqual(s["delivered"], 6000)
             self.assertEqual(sorted(collections.Counter(sink.recipients()).values())[-1], 1)
 
+    def test_cancelled_after_a_kill(self):
+        """What was in flight stays queued until the journal has been asked, and `send` asks it: nothing more is sent."""
+        with workdir() as where, Sink(where, "--delay", "5") as sink:
+            campaign = write_campaign(where, 6000, 20)
+            arguments = ["send", str(campaign), "--data", str(where / "data"), "--route", f"*={sink.address}", "--json"]
+            with Process([VOLLEY, *arguments], where / "send.log") as send:
+                wait_until(lambda: len(sink.messages()) > 100, "some mail")
+                send.child.kill()
+                send.child.wait()
+            s = summary(volley("campaign", "cancel", "test", "--data", where / "data", "--json", check=0))
+            check_identity(s)
+            self.assertGreater(s["queued"], 0)
+            self.assertIn("in flight: their engine tells", volley("campaign", "show", "test", "--data", where / "data", check=0).stdout)
+            before = len(sink.recipients())
+            result = volley(*arguments, check=0)
+            s = summary(result)
+            check_identity(s)
+            self.assertEqual((s["state"], s["queued"]), ("cancelled", 0))
+            self.assertIn("is cancelled", result.stderr)
+            self.assertEqual(len(sink.recipients()), before)
+            self.assertGreater(s["delivered"], 0)
+            self.assertLessEqual(s["delivered"], before)
+
+    def test_one_interrupt_does_not_wait_for_a_queue_that_is_gone(self):
+        """What was on the wire is journalled, so that the next run, with the queue back, sends nothing twice."""
+        with workdir() as where, Sink(where, "--delay", "5") as sink, Redis(where) as redis:
+            campaign = write_campaign(where, 3000, 20)
+            arguments = ["send", str(campaign), "--data", str(where / "data"), "--queue", redis.url, "--connections", "2",
+                         "--route", f"*={sink.address}", "--json"]
+            with Process([VOLLEY, *arguments], where / "send.log") as send:
+                wait_until(lambda: len(sink.messages()) > 100, "some mail")
+                try:
+                    redis.child.send_signal(signal.SIGSTOP)
+                    send.child.send_signal(signal.SIGTERM)
+                    self.assertEqual(send.child.wait(50), 75)
+                finally:
+                    redis.child.send_signal(signal.SIGCONT)
+                self.assertIn("the queue does not answer: what was sent is in the journal", send.text())
+                s = json.loads(send.text().strip().splitlines()[-1])
+                check_identity(s)
+                self.assertIn("interrupted", s["reason"])
+            self.assertEqual(summary(volley(*arguments, check=0))["delivered"], 3000)
+            self.assertEqual(sorted(collections.Counter(sink.recipients()).values()), [1] * 3000)
+
     def test_a_second_interrupt_does_not_wait_for_receivers(self):
         """The sink holds its answers back while the first signal drains; the second still gets the summary."""
         with workdir() as where:

@@ -53,13 +53,66 @@ class Contract(unittest.TestCase):
                        "--events", "--rejects", "--json", "--dry-run", "--proof", "--row", "--hold"):
             self.assertIn(option, text)
 
-    def test_every_subcommand_takes_config_data_queue(self):
+    def test_options_of_every_subcommand(self):
         for command in (["send"], ["serve"], ["campaign", "list"], ["campaign", "show"], ["campaign", "pause"],
-                        ["campaign", "resume"], ["campaign", "cancel"], ["status"], ["render"], ["check"], ["sink"],
-                        ["dkim", "keygen"]):
+                        ["campaign", "resume"], ["campaign", "cancel"], ["status"], ["render"], ["check"]):
             text = volley(*command, "--help", check=0).stdout
             for option in ("-c", "--data", "--queue"):
                 self.assertIn(option, text, command)
+        for command in (["sink"], ["dkim", "keygen"]):  # these have no queue
+            text = volley(*command, "--help", check=0).stdout
+            for option in ("--data", "--queue"):
+                self.assertNotIn(option, text, command)
+
+    def test_check_counts_and_says_ok_last(self):
+        with workdir() as where:
+            campaign = write_campaign(where, 20)
+            with open(where / "list.csv", "a") as f:
+                f.write("USER1@d1.example.net,Dup,Paris\nnot an address,X,Y\n")
+            result = volley("check", "--route", "*=127.0.0.1:1", campaign, check=0, cwd=where)
+            lines = result.stdout.splitlines()
+            self.assertEqual(lines[0], f"{campaign}: ok, 22 rows, 1 invalid, 1 duplicate, unsigned")
+            self.assertRegex(lines[1], ": ok$")
+            result = volley("check", campaign, check=78, cwd=where)  # nothing says how mail would leave
+            self.assertIn("hostname", result.stderr)
+            self.assertEqual(result.stdout, "")
+
+    def test_dry_run_needs_no_way_out(self):
+        with workdir() as where:
+            campaign = write_campaign(where, 20)
+            (where / "volley.toml").write_text("")
+            result = volley("send", campaign, "-c", where / "volley.toml", "--data", where / "data", "--dry-run", check=0)
+            self.assertIn("20 rows read", result.stdout)
+
+    def test_status_shows_an_engine_from_its_start(self):
+        with workdir() as where:
+            config = where / "volley.toml"
+            config.write_text('hostname = "mail.example.com"\n')
+            with Process([VOLLEY, "serve", "-c", config, "--data", where / "data", "--http", "127.0.0.1:0"],
+                         where / "serve.log") as engine:
+                wait_until(lambda: "listening" in engine.text(), "the engine to listen")
+                listed = volley("status", "--data", where / "data", "--json", check=0)
+                self.assertEqual([e["pid"] for e in json.loads(listed.stdout)["engines"]], [engine.child.pid])
+
+    def test_status_of_an_idle_data_directory_touches_nothing(self):
+        with workdir() as where:
+            text = volley("status", "--data", where / "none", check=0).stdout
+            self.assertEqual(text, "no engine is running on this queue\n")
+            self.assertFalse((where / "none").exists())
+            volley("campaign", "list", "--data", where / "data", check=0)
+            before = (where / "data/engine.lock").read_text()
+            volley("status", "--data", where / "data", check=0)
+            self.assertEqual((where / "data/engine.lock").read_text(), before)  # the pid of who took it last
+
+    def test_proof_names_its_way(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 3)
+            arguments = ["send", campaign, "--data", where / "data", "--proof", "boss@example.org"]
+            result = volley(*arguments, "--route", f"*={sink.address}", check=0)
+            self.assertEqual(result.stdout, f"proof of row 1 delivered to boss@example.org, by the route to {sink.address}\n")
+            (where / "volley.toml").write_text(f'[relay]\nhost = "127.0.0.1"\nport = {sink.port}\n')
+            result = volley(*arguments, "-c", where / "volley.toml", check=0)
+            self.assertEqual(result.stdout, "proof of row 1 delivered to boss@example.org, through the relay 127.0.0.1\n")
 
     def test_sink_log(self):
         with workdir() as where, Sink(where) as sink:

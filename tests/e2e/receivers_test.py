@@ -128,7 +128,7 @@ class Receivers(unittest.TestCase):
         campaign = write(where, run, rows)
         config = campaign.with_name("volley.toml")
         # A route takes nothing from [site."default"], only from a section that names its host.
-        config.write_text(f'hostname = "mail.example.com"\n[site.".127.0.0.1"]\ntls = "{tls}"\nconnections = {connections}\n')
+        config.write_text(f'hostname = "mail.example.com"\n[site."127.0.0.1"]\ntls = "{tls}"\nconnections = {connections}\n')
         s = summary(volley("send", campaign, "-c", config, "--data", where / run / "data", "--route", f"*=127.0.0.1:{port}",
                            "--json", check=0, timeout=600 if LONG else 300))
         check_identity(s)

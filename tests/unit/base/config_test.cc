@@ -138,8 +138,24 @@ TEST(Config, FailNotesTheKeysLine) {
   const auto config = parse("\n\nhostname = \"x\"\n");
   Table root = config->root();
   (void)root.string("hostname");
-  root.fail("hostname", "hostname must be fully qualified");
-  EXPECT_EQ(problem(*config), "conf/volley.toml:3:1: hostname must be fully qualified");
+  EXPECT_EQ(root.place("hostname"), "conf/volley.toml:3:1: hostname");
+  root.fail("hostname", "must be fully qualified");
+  EXPECT_EQ(problem(*config), "conf/volley.toml:3:1: hostname: must be fully qualified");
+}
+
+TEST(Config, FailNamesTheKeyOnce) {
+  const auto config = parse("host = \"x\"\n");
+  Table root = config->root();
+  (void)root.string("host");
+  root.fail("host", "host: is nowhere");
+  EXPECT_EQ(problem(*config), "conf/volley.toml:1:1: host: is nowhere");
+}
+
+TEST(Config, FailNameLeavesTheNamingToTheMessage) {
+  const auto config = parse("[site.\"*\"]\n");
+  Table root = config->root();
+  root.table("site")->fail_name("*", "[site.\"*\"]: is no site");
+  EXPECT_EQ(problem(*config), "conf/volley.toml:1:7: [site.\"*\"]: is no site");
 }
 
 TEST(Config, MissingFile) {

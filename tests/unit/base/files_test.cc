@@ -97,6 +97,16 @@ TEST_F(Files, LockIsExclusiveAndNamesItsHolder) {
   EXPECT_TRUE(FileLock::acquire(at("lock")));
 }
 
+TEST_F(Files, WhetherALockIsHeldIsSeenWithoutTakingIt) {
+  EXPECT_FALSE(FileLock::held(at("lock"))) << "no such file";
+  {
+    const auto lock = FileLock::acquire(at("lock"));
+    ASSERT_TRUE(lock);
+    EXPECT_TRUE(FileLock::held(at("lock")));
+  }
+  EXPECT_FALSE(FileLock::held(at("lock")));
+}
+
 TEST_F(Files, InheritableLockSurvivesItsMaker) {
   int pipe[2];
   ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);

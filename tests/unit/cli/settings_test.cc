@@ -42,6 +42,13 @@ class SettingsTest : public ::testing::Test {
     EXPECT_NE(settings.error().message.find(path_ + where), std::string::npos) << settings.error().message;
     EXPECT_NE(settings.error().message.find(what), std::string::npos) << settings.error().message;
   }
+  // Every error that is about a key's value names the key.
+  void expect_key(const std::string& text, const std::string& key) {
+    auto settings = load(text);
+    ASSERT_FALSE(settings.ok()) << text;
+    EXPECT_NE(settings.error().message.find(": " + key + ": "), std::string::npos)
+        << settings.error().message;
+  }
   std::string path_;
 };
 
@@ -120,7 +127,7 @@ TEST_F(SettingsTest, NamesLineAndRemedy) {
   expect_refused("\ncolour = \"red\"\n", ":2", "colour");
   expect_refused("[smtp]\nport = 70000\n", ":2", "65535");
   expect_refused("[smtp]\nidle_timeout = \"6m\"\n", ":2", "1s to 5m");
-  expect_refused("[site.\"x\"]\nconnections = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"gmx\"]\nconnections = 0\n", ":2", "at least 1");
   expect_refused("[dkim.\"example.com\"]\nselector = \"s\"\n", ":1", "keygen");
   expect_refused("[transactional]\ngive_up_after = \"0s\"\n", ":2", "more than zero");
   expect_refused("[transactional]\nfirst_delay = \"1h\"\nmax_delay = \"1m\"\n", ":3", "first_delay");
@@ -128,14 +135,71 @@ TEST_F(SettingsTest, NamesLineAndRemedy) {
 }
 
 TEST_F(SettingsTest, SiteWordsAndCountsAreChecked) {
-  expect_refused("[site.\"x\"]\ntls = \"implicit\"\n", ":2", "verified");
-  expect_refused("[site.\"x\"]\nchunking = \"sometimes\"\n", ":2", "always");
-  expect_refused("[site.\"x\"]\nrecipients = 0\n", ":2", "at least 1");
-  expect_refused("[site.\"x\"]\ndaily = 0\n", ":2", "at least 1");
-  expect_refused("[site.\"x\"]\nmessages_per_connection = 0\n", ":2", "at least 1");
-  expect_refused("[site.\"x\"]\nconnections = 4294967297\n", ":2", "at most");
-  expect_refused("[site.\"x\"]\nuser = \"me\"\n", ":2", "user");
+  expect_refused("[site.\"gmx\"]\ntls = \"implicit\"\n", ":2", "verified");
+  expect_refused("[site.\"gmx\"]\nchunking = \"sometimes\"\n", ":2", "always");
+  expect_refused("[site.\"gmx\"]\nrecipients = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"gmx\"]\ndaily = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"gmx\"]\nmessages_per_connection = 0\n", ":2", "at least 1");
+  expect_refused("[site.\"gmx\"]\nconnections = 4294967297\n", ":2", "at most");
+  expect_refused("[site.\"gmx\"]\nuser = \"me\"\n", ":2", "user");
   expect_refused("[tls]\nmta_sts = \"no\"\n", ":2", "mta_sts");
+}
+
+TEST_F(SettingsTest, ErrorsNameTheirKey) {
+  for (const char* key : {"connections", "messages_per_connection", "recipients", "daily"}) {
+    expect_key("[site.\"gmx\"]\n" + std::string(key) + " = 0\n", key);
+    expect_key("[relay]\nhost = \"mx.example.com\"\n" + std::string(key) + " = 0\n", key);
+  }
+  expect_key("[site.\"gmx\"]\ntls = \"maybe\"\n", "tls");
+  expect_key("[site.\"gmx\"]\nchunking = \"maybe\"\n", "chunking");
+  expect_key("[relay]\nhost = \"mx.example.com\"\ntls = \"maybe\"\n", "tls");
+  expect_key("[relay]\nhost = \"mx.example.com\"\ntoken_file = \"t\"\n", "token_file");
+  expect_key("[relay]\nhost = \"mx.example.com\"\npassword_file = \"t\"\n", "password_file");
+  expect_key("[relay]\nport = 25\n", "host");
+  expect_key("[smtp]\nport = 0\n", "port");
+  expect_key("[smtp]\nsource_ip = \"here\"\n", "source_ip");
+  expect_key("loops = 0\n", "loops");
+  expect_key("log_level = \"loud\"\n", "log_level");
+  expect_key("[transactional]\nmax_delay = \"0s\"\n", "max_delay");
+  expect_key("[queue]\ndurability = \"none\"\n", "durability");
+  expect_key("[dkim.\"example.com\"]\nselector = \"s\"\n", "key_file");
+}
+
+TEST_F(SettingsTest, ASiteThatCannotBeIsRefused) {
+  const auto refused = [&](const std::string& name, const std::string& what) {
+    expect_refused("\n[site.\"" + name + "\"]\nconnections = 1\n", ":2:", what);
+    expect_refused("\n[site.\"" + name + "\"]\nconnections = 1\n",
+                   ":2:", "[site.\"" + name + "\"]");
+  };
+  refused("*", "[site.\"default\"]");
+  refused("", "google");
+  refused("gogle", "did you mean \"google\"?");
+  refused("defualt", "did you mean \"default\"?");
+  refused("nobody", "a provider (barracuda, ");
+  refused("relay", "[relay]");
+  refused("*.example.net", "\".example.net\"");
+  refused(".", "MX suffix");
+  refused(".example..net", "MX suffix");
+  refused("[::1]", "without [ ]");
+  refused("exa mple.com", "is no domain");
+  expect_refused("[site.\"google\"]\nconnections = 1\n[site.\"Google\"]\nconnections = 1\n",
+                 ":3:", "twice");
+}
+
+TEST_F(SettingsTest, SiteNamesAreBroughtToTheFormThatIsCompared) {
+  for (const auto& [written, match] : std::vector<std::pair<std::string, std::string>>{
+           {"Google", "google"},
+           {"mail.ru", "mail.ru"},
+           {"Example.COM", "example.com"},
+           {"default", "default"},
+           {".Example.net", ".example.net"},
+           {"b\u00fccher.example", "xn--bcher-kva.example"},
+           {"127.0.0.1", "127.0.0.1"},
+           {"2001:DB8:0::1", "2001:db8::1"}}) {
+    auto settings = load("[site.\"" + written + "\"]\nconnections = 1\n");
+    ASSERT_TRUE(settings.ok()) << settings.error().message;
+    EXPECT_EQ(settings->sites.at(0).match, match);
+  }
 }
 
 TEST_F(SettingsTest, DnssecIsBelievedOfThisMachineOnly) {
@@ -242,22 +306,23 @@ TEST_F(SettingsTest, APasswordNeedsAVerifiedRelay) {
 TEST_F(SettingsTest, ARelaysSecretIsReadAndNeverShown) {
   RelaySetting relay;
   relay.host = "smtp.example.com";
-  auto none = relay_credentials(relay, path_);
+  auto none = relay_credentials(relay);
   ASSERT_TRUE(none.ok());
   EXPECT_EQ(*none, nullptr);
 
   relay.user = "me";
   relay.password_file = secret_path();
+  relay.secret_place = "volley.toml:3:1: password_file";
   keep_secret("correct horse\n");
-  auto password = relay_credentials(relay, path_);
+  auto password = relay_credentials(relay);
   ASSERT_TRUE(password.ok()) << password.error().message;
   EXPECT_EQ((*password)->secret, "correct horse");
   EXPECT_FALSE((*password)->is_token);
 
   const auto refused = [&](const std::string& what) {
-    auto made = relay_credentials(relay, path_);
+    auto made = relay_credentials(relay);
     ASSERT_FALSE(made.ok());
-    EXPECT_NE(made.error().message.find("[relay]"), std::string::npos) << made.error().message;
+    EXPECT_TRUE(made.error().message.starts_with("volley.toml:3:1: ")) << made.error().message;
     EXPECT_NE(made.error().message.find(what), std::string::npos) << made.error().message;
     EXPECT_EQ(made.error().message.find("horse"), std::string::npos) << made.error().message;
   };
@@ -270,10 +335,11 @@ TEST_F(SettingsTest, ARelaysSecretIsReadAndNeverShown) {
 
   relay.password_file.clear();
   relay.token_file = secret_path();
+  relay.secret_place = "volley.toml:3:1: token_file";
   keep_secret("correct horse");
   refused("token");
   keep_secret("ya29.token\n");
-  auto token = relay_credentials(relay, path_);
+  auto token = relay_credentials(relay);
   ASSERT_TRUE(token.ok()) << token.error().message;
   EXPECT_TRUE((*token)->is_token);
   EXPECT_EQ((*token)->host, "smtp.example.com");

@@ -45,6 +45,19 @@ TEST(Summary, FinishedMeansEverybodyIsFinal) {
   EXPECT_FALSE(s.finished());
 }
 
+TEST(Summary, CancelledIsFinalOnceNothingIsInFlight) {
+  Summary s = example();
+  s.campaign.state = queue::CampaignState::kCancelled;
+  s.campaign.import_closed = false;
+  EXPECT_TRUE(s.finished()) << "the rest of the list is never imported";
+  EXPECT_EQ(s.text().find("in flight"), std::string::npos);
+  s.counts.queued = 1;
+  EXPECT_FALSE(s.finished());
+  EXPECT_NE(s.text().find("  queued                 1   in flight: their engine tells"),
+            std::string::npos)
+      << s.text();
+}
+
 TEST(Summary, TheRateIsThisRunsOwn) {
   Summary s = example();
   EXPECT_NE(s.text().find("  delivered              8   3.2/s\n"), std::string::npos) << s.text();

@@ -76,6 +76,24 @@ TEST_F(JournalTest, MarksOfAnotherLoopCount) {
   EXPECT_TRUE(read().unsettled.empty());
 }
 
+TEST_F(JournalTest, AMarkCoversOnlyWhatCameBeforeIt) {
+  // Fenced, so the lease was marked; recovered under the same number by the same run, which then crashed.
+  auto journal = open(0);
+  auto other = open(1);
+  journal->append(make_record(1, 11), 1);
+  journal->settled(7, 1);
+  other->settled(7, 1);  // the owner's loop says so, too
+  journal->append(make_record(1, 12), 2);
+  ASSERT_TRUE(journal->flush().ok());
+  ASSERT_TRUE(other->flush().ok());
+  crash(std::move(journal));
+  const Replay replay = read();
+  ASSERT_EQ(replay.unsettled.size(), 1u);
+  const std::vector<Record>& records = replay.unsettled.at({7, 1});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].number, 12u);
+}
+
 TEST_F(JournalTest, TornAnywhereItLosesOnlyItsEnd) {
   auto journal = open();
   std::vector<size_t> ends;

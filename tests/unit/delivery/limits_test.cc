@@ -110,6 +110,22 @@ TEST(Limits, ARouteHasNoRate) {
   EXPECT_EQ(limits.connections_from, "static route");
 }
 
+TEST(Limits, ARoutesAddressHasASection) {
+  Settings settings;
+  settings.sites.resize(2);
+  settings.sites[0].match = "127.0.0.1";
+  settings.sites[0].limits.connections = 3;
+  settings.sites[1].match = "2001:db8::1";
+  settings.sites[1].limits.connections = 4;
+  const auto routed = [&](const char* host) {
+    return effective_limits(settings, "", "", {{0, host}}, true);
+  };
+  EXPECT_EQ(routed("127.0.0.1").connections, 3u);
+  EXPECT_EQ(routed("127.0.0.1").connections_from, "[site.\"127.0.0.1\"]");
+  EXPECT_EQ(routed("2001:db8:0::1").connections, 4u) << "whatever way it is written";
+  EXPECT_EQ(routed("127.0.0.2").connections_from, "static route");
+}
+
 TEST(Limits, SuffixesMatchAtLabelsOnly) {
   EXPECT_TRUE(has_suffix("mx.example.net", ".example.net"));
   EXPECT_TRUE(has_suffix("example.net", ".example.net"));

@@ -145,7 +145,7 @@ TEST_F(CampaignFile, FaultsNamePlaceAndRemedy) {
 TEST_F(CampaignFile, WhatMustBeThere) {
   EXPECT_NE(fault("").first, "");
   EXPECT_NE(fault("name = \"a\"\nsubject = \"s\"\ntext_file = \"news.txt\"\n")
-                .first.find("from is missing"),
+                .first.find("from: missing"),
             std::string::npos);
   EXPECT_NE(fault("name = \"a\"\nfrom = \"nonsense\"\nsubject = \"s\"\ntext_file = \"news.txt\"\n")
                 .first.find("3:"),

@@ -222,6 +222,15 @@ TEST_F(DoorTest, StatusesOfEngines) {
   EXPECT_GT((*engines)[0].at_ms, 1600000000000);
 }
 
+TEST_F(DoorTest, AStatusIsThereWhenTheStoreHasPublishedIt) {
+  ASSERT_TRUE(store->publish_status("engine-9", R"({"rate":3})").ok());
+  auto engines = store->engines();
+  ASSERT_TRUE(engines.ok());
+  ASSERT_EQ(engines->size(), 1u);
+  EXPECT_EQ((*engines)[0].engine, "engine-9");
+  EXPECT_EQ((*engines)[0].json, R"({"rate":3})");
+}
+
 TEST_F(DoorTest, MayBeDestroyedInItsOwnCallback) {
   start("c", 1, 1);
   auto door = std::make_unique<Door>(engine->loop, redis.url(), "engine-2");
