@@ -27,6 +27,18 @@ Json to_json(const SiteSnapshot& s) {
           {"paused_for_ms", s.paused_for_ms}};
 }
 
+// By site, then by policy type.
+std::map<std::string, Json> to_json(const std::map<TlsReport::Key, TlsReport::Counts>& counts) {
+  std::map<std::string, Json> out;
+  for (const auto& [key, count] : counts) {
+    Json failed = Json::object();
+    for (const auto& [result, times] : count.failed) failed[result] = times;
+    out[key.second][std::string(to_string(key.first))] = {{"successful", count.successful},
+                                                          {"failed", std::move(failed)}};
+  }
+  return out;
+}
+
 void merge_into(SiteSnapshot& sum, uint64_t& most_waiting, const SiteSnapshot& s) {
   sum.connections += s.connections;
   sum.connection_limit += s.connection_limit;
@@ -64,9 +76,11 @@ std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops) {
   return sites;
 }
 
-StatusBoard::StatusBoard(std::string engine_id, std::string hostname, unsigned loops)
+StatusBoard::StatusBoard(std::string engine_id, std::string hostname, unsigned loops,
+                         const TlsReport& tls)
     : engine_id_(std::move(engine_id)),
       hostname_(std::move(hostname)),
+      tls_(tls),
       loops_(loops),
       journal_errors_(loops) {}
 
@@ -118,7 +132,12 @@ std::string StatusBoard::json() const {
                        {"segments", l.journal_segments},
                        {"error", journal_errors_[i]}}}});
   }
-  for (const auto& site : merge_sites(loops_)) sites.push_back(to_json(site));
+  const std::map<std::string, Json> tls = to_json(tls_.counts());
+  for (const auto& site : merge_sites(loops_)) {
+    const auto counts = tls.find(site.site);
+    sites.push_back(to_json(site));
+    sites.back()["tls"] = counts == tls.end() ? Json::object() : counts->second;
+  }
   const Json document = {
       {"engine", engine_id_},
       {"hostname", hostname_},

@@ -17,6 +17,7 @@
 
 #include "engine/delivery/partition_owner.h"
 #include "engine/delivery/site_table.h"
+#include "engine/delivery/tls_report.h"
 
 namespace volley::delivery {
 
@@ -33,7 +34,7 @@ std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops);
 
 class StatusBoard {
  public:
-  StatusBoard(std::string engine_id, std::string hostname, unsigned loops);
+  StatusBoard(std::string engine_id, std::string hostname, unsigned loops, const TlsReport& tls);
   void put(unsigned loop, LoopStatus status);
   void journal_trouble(unsigned loop, std::string error);  // empty: over
   std::string trouble() const;        // why a loop is held, one line; empty: none is
@@ -42,6 +43,7 @@ class StatusBoard {
 
  private:
   std::string engine_id_, hostname_;
+  const TlsReport& tls_;
   mutable std::mutex mutex_;
   std::string state_ = "running";
   std::vector<LoopStatus> loops_;

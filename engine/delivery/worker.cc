@@ -40,7 +40,9 @@ EngineShared::EngineShared(Settings settings_, queue::QueueUrl queue_, std::stri
       events(events_),
       commons(settings.max_connections),
       replay(std::move(replay_)),
-      board(engine_id, settings.hostname, loops_of(settings)) {}
+      board(engine_id, settings.hostname, loops_of(settings), *commons.tls) {
+  registry.on_scrape_series([tls = commons.tls] { return to_series(tls->counts()); });
+}
 
 Worker::Worker(EngineShared& shared, unsigned index)
     : shared_(shared),
