@@ -21,7 +21,8 @@ std::string tls_failures(const json& site) {
   if (!site.contains("tls")) return out;
   for (const auto& [policy, counts] : site["tls"].items()) {
     if (counts.value("failed", json::object()).empty()) continue;
-    out += fmt::format("{}{}: {} good", out.empty() ? "" : "; ", policy, counts.value("successful", uint64_t{0}));
+    out += fmt::format("{}{}: {} good", out.empty() ? "" : "; ", policy,
+                       counts.value("successful", uint64_t{0}));
     for (const auto& [result, times] : counts["failed"].items()) {
       out += fmt::format(", {} {}", times.get<uint64_t>(), result);
     }
@@ -35,7 +36,8 @@ void print_site(const json& site) {
              site.value("delivered", 0), site.value("deferred", 0), site.value("bounced", 0),
              static_cast<int64_t>(site.value("rate", 0.0)), site.value("limited_by", ""));
   if (const std::string reply = site.value("last_reply", ""); !reply.empty()) fmt::print("      {}\n", reply);
-  if (const std::string failures = tls_failures(site); !failures.empty()) fmt::print("      TLS by policy: {}\n", failures);
+  if (const std::string failures = tls_failures(site); !failures.empty())
+    fmt::print("      TLS by policy: {}\n", failures);
 }
 
 void print_engine(const queue::EngineStatus& status, const json& document, int64_t now_ms) {

@@ -161,12 +161,7 @@ void Client::tls_failed(std::string_view why, TimePoint) {
   std::string error(why.starts_with("TLS") ? "" : "TLS handshake: ");
   error += why;
   close(CloseReason::kTls,
-        {Outcome::Kind::kRetry,
-         Stage::kTls,
-         {},
-         std::move(error),
-         EnhancedCode{4, 7, 5}},
-        false);
+        {Outcome::Kind::kRetry, Stage::kTls, {}, std::move(error), EnhancedCode{4, 7, 5}}, false);
 }
 
 void Client::become_ready() {

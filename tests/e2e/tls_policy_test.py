@@ -100,7 +100,8 @@ allow_private = true
             def published():  # about once a second
                 engines = json.loads(volley("status", "--json", "-c", where / "volley.toml", "--data", data, check=0).stdout)["engines"]
                 self.sites = {site["site"]: site for engine in engines for site in engine["sites"]}
-                return sum(site["delivered"] + site["deferred"] > 0 for site in self.sites.values()) >= 3
+                met = {event["site"] for event in self.events if event["host"]}
+                return met <= {name for name, site in self.sites.items() if site["delivered"] + site["deferred"] >= EACH}
 
             wait_until(published, "the sites' status")
             send.child.send_signal(signal.SIGINT)
