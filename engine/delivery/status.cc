@@ -113,6 +113,7 @@ std::string StatusBoard::json() const {
   bool connected = true;
   std::string error, elsewhere;
   uint64_t owned = 0, wanted = 0, in_memory = 0;
+  int64_t due = -1;
   for (size_t i = 0; i < loops_.size(); ++i) {
     const LoopStatus& l = loops_[i];
     connected = connected && l.connected;
@@ -120,6 +121,8 @@ std::string StatusBoard::json() const {
     owned += l.owner.owned;
     wanted += l.owner.wanted;
     in_memory += l.owner.recipients_in_memory;
+    if (l.owner.next_due_ms >= 0)
+      due = due < 0 ? l.owner.next_due_ms : std::min(due, l.owner.next_due_ms);
     if (!l.owner.elsewhere.empty()) elsewhere = l.owner.elsewhere;
     loops.push_back({{"loop", i},
                      {"connected", l.connected},
@@ -146,6 +149,7 @@ std::string StatusBoard::json() const {
       {"queue", {{"connected", connected}, {"error", error}}},
       {"partitions", {{"owned", owned}, {"wanted", wanted}, {"elsewhere", elsewhere}}},
       {"recipients_in_memory", in_memory},
+      {"next_due_ms", due},
       {"loops", loops},
       {"sites", sites}};
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
