@@ -233,13 +233,8 @@ void CaresResolver::Impl::deliver() {
 }
 
 bool is_loopback(std::span<const net::Endpoint> servers) {
-  auto is_here = [](const net::Endpoint& server) {
-    const auto& b = server.bytes();
-    constexpr std::array<uint8_t, 16> kV6Loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-    return (server.family() == net::Endpoint::Family::kV4 && b[0] == 127) ||
-           (server.family() == net::Endpoint::Family::kV6 && b == kV6Loopback);
-  };
-  return !servers.empty() && std::all_of(servers.begin(), servers.end(), is_here);
+  return !servers.empty() && std::all_of(servers.begin(), servers.end(),
+                                         [](const auto& server) { return server.is_loopback(); });
 }
 
 CaresResolver::CaresResolver(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -104,6 +104,16 @@ constexpr std::array<MetricRow, kSiteMetricCount> kSiteRows{{
     {"volley_site_paused", "1 while this site is paused because it refused us, else 0.", "", true},
 }};
 
+constexpr std::array<MetricRow, kSeriesMetricCount> kSeriesRows{{
+    {"volley_tls_sessions_successful_total",
+     "Connections on which TLS was as the policy wants it, by policy type (RFC 8460) and receiving "
+     "site.",
+     ""},
+    {"volley_tls_sessions_failed_total",
+     "Connections on which it was not, by policy type, result type (RFC 8460) and receiving site.",
+     ""},
+}};
+
 constexpr std::array<MetricRow, kProcessMetricCount> kProcessRows{{
     {"process_resident_memory_bytes", "Resident memory of the engine.", "", true},
     {"process_open_fds", "File descriptors the engine has open.", "", true},
@@ -117,6 +127,7 @@ constexpr std::array<MetricRow, kProcessMetricCount> kProcessRows{{
 
 const MetricRow& row(Metric m) { return kRows.at(static_cast<size_t>(m)); }
 const MetricRow& row(SiteMetric m) { return kSiteRows.at(static_cast<size_t>(m)); }
+const MetricRow& row(SeriesMetric m) { return kSeriesRows.at(static_cast<size_t>(m)); }
 const MetricRow& row(Histogram h) { return kHistogramRows.at(static_cast<size_t>(h)); }
 const MetricRow& row(ProcessMetric m) { return kProcessRows.at(static_cast<size_t>(m)); }
 

@@ -97,6 +97,14 @@ enum class SiteMetric : uint8_t {
 };
 inline constexpr size_t kSiteMetricCount = static_cast<size_t>(SiteMetric::kCount);
 
+// Asked for at scrape time (Registry::on_scrape_series), with labels of their own besides site="...".
+enum class SeriesMetric : uint8_t {
+  kTlsSessionsSuccessful,  // policy_type
+  kTlsSessionsFailed,      // policy_type, result_type
+  kCount
+};
+inline constexpr size_t kSeriesMetricCount = static_cast<size_t>(SeriesMetric::kCount);
+
 // What the registry reads from the system at scrape time.
 enum class ProcessMetric : uint8_t {
   kResidentMemory,
@@ -117,6 +125,7 @@ struct MetricRow {
 };
 const MetricRow& row(Metric m);
 const MetricRow& row(SiteMetric m);
+const MetricRow& row(SeriesMetric m);
 const MetricRow& row(Histogram h);
 const MetricRow& row(ProcessMetric m);
 

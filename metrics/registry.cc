@@ -83,28 +83,37 @@ struct Registry::Impl final : prometheus::Collectable {
   std::unordered_map<const Shard*, Block*> block_of;
   std::set<std::string, std::less<>> named_sites;
   std::vector<std::function<void(Shard&)>> fills;
+  std::vector<std::function<std::vector<Series>()>> asks;
 
   std::vector<MetricFamily> Collect() const override;
   void collect_shards(const Shard& scratch, std::vector<MetricFamily>& out) const;
   void collect_histograms(const Shard& scratch, std::vector<MetricFamily>& out) const;
   void collect_sites(std::vector<MetricFamily>& out) const;
+  void collect_series(const std::vector<Series>& all, std::vector<MetricFamily>& out) const;
 };
 
 std::vector<MetricFamily> Registry::Impl::Collect() const {
-  std::vector<std::function<void(Shard&)>> to_ask;
+  std::vector<std::function<void(Shard&)>> fillers;
+  std::vector<std::function<std::vector<Series>()>> askers;
   {
     std::lock_guard lock(mutex);
-    to_ask = fills;
+    fillers = fills;
+    askers = asks;
   }
-  // Without the lock: a filler may use the registry.
+  // Without the lock: who is asked may use the registry.
   auto scratch = std::make_unique<Shard>();
-  for (auto& fill : to_ask) fill(*scratch);
+  for (auto& fill : fillers) fill(*scratch);
+  std::vector<Series> series;
+  for (auto& ask : askers) {
+    for (Series& one : ask()) series.push_back(std::move(one));
+  }
   std::vector<MetricFamily> out;
   {
     std::lock_guard lock(mutex);
     collect_shards(*scratch, out);
     collect_histograms(*scratch, out);
     collect_sites(out);
+    collect_series(series, out);
   }
   for (size_t i = 0; i < kProcessMetricCount; ++i) {
     auto key = static_cast<ProcessMetric>(i);
@@ -169,6 +178,25 @@ void Registry::Impl::collect_sites(std::vector<MetricFamily>& out) const {
   }
 }
 
+void Registry::Impl::collect_series(const std::vector<Series>& all,
+                                    std::vector<MetricFamily>& out) const {
+  using Labels = std::vector<Series::Label>;
+  std::array<std::map<std::pair<std::string_view, Labels>, uint64_t>, kSeriesMetricCount> sums;
+  for (const Series& one : all) {
+    const std::string_view site = named_sites.contains(one.site) ? one.site : kOtherSites;
+    sums[static_cast<size_t>(one.metric)][{site, one.labels}] += one.value;
+  }
+  for (size_t i = 0; i < kSeriesMetricCount; ++i) {
+    if (sums[i].empty()) continue;
+    out.push_back(simple_family(row(static_cast<SeriesMetric>(i))));
+    for (const auto& [key, sum] : sums[i]) {
+      std::vector<ClientMetric::Label> labels{{"site", std::string(key.first)}};
+      for (const auto& [name, value] : key.second) labels.push_back({std::string(name), value});
+      add_value(out.back(), std::move(labels), static_cast<double>(sum));
+    }
+  }
+}
+
 Registry::Registry() : impl_(std::make_unique<Impl>()) {}
 Registry::~Registry() = default;
 
@@ -202,6 +230,11 @@ bool Registry::is_other(std::string_view site_name) const {
 void Registry::on_scrape(std::function<void(Shard& scratch)> fill) {
   std::lock_guard lock(impl_->mutex);
   impl_->fills.push_back(std::move(fill));
+}
+
+void Registry::on_scrape_series(std::function<std::vector<Series>()> ask) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->asks.push_back(std::move(ask));
 }
 
 std::string Registry::exposition() const {

@@ -6,7 +6,7 @@
 // Ownership  Registry owns shards and site blocks; they live until the Registry does. References
 //            stay valid: ask once, keep them. A new_shard() or site() takes a lock, a Cell never.
 // Thread     A Shard is written by one thread; exposition() and total() run on any.
-// Labels     Only bounded ones: lane, site (the first 200 sites get names, the rest share "other").
+// Labels     Only bounded ones: lane, site (the first 200 sites get names, the rest share "other"), policy and result types.
 #pragma once
 
 #include <array>
@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "metrics/names.h"
@@ -64,6 +65,20 @@ struct alignas(64) Shard {
   HistogramCells& operator[](Histogram h) { return histograms[static_cast<size_t>(h)]; }
 };
 
+// One value of a family whose labels are known at scrape time only.
+struct Series {
+  SeriesMetric metric{};
+  std::string site;  // "other" is shown for one that has no name here
+  struct Label {
+    std::string_view name;
+    std::string value;  // one of a few
+    bool operator==(const Label&) const = default;
+    auto operator<=>(const Label&) const = default;
+  };
+  std::vector<Label> labels;  // besides site
+  uint64_t value = 0;
+};
+
 class Registry {
  public:
   Registry();
@@ -76,6 +91,8 @@ class Registry {
   // Gauges asked for at scrape time, by key of metrics/names.h; called on the scraping thread, with
   // a Shard full of zeros that is added to the sums. What it uses outlives the Registry.
   void on_scrape(std::function<void(Shard& scratch)> fill);
+  // The same for series. What it uses outlives the Registry, or is its own.
+  void on_scrape_series(std::function<std::vector<Series>()> ask);
   std::string exposition() const;  // Prometheus text format 0.0.4
   uint64_t total(Metric m) const;  // summed over shards
 

@@ -153,6 +153,18 @@ bool Endpoint::is_private_or_loopback() const {
   return true;
 }
 
+bool Endpoint::is_loopback() const {
+  constexpr std::array<uint8_t, 16> kV6Loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return (family_ == Family::kV4 && bytes_[0] == 127) ||
+         (family_ == Family::kV6 && bytes_ == kV6Loopback);
+}
+
+bool is_this_machine(std::string_view host) {
+  if (host == "localhost") return true;
+  const auto address = Endpoint::from_ip(host, 0);
+  return address && address->is_loopback();
+}
+
 size_t Endpoint::hash() const {
   const uint64_t seed = static_cast<uint64_t>(family_) << 16 | port_;
   if (family_ == Family::kUnix) return xxh64(path_, seed);

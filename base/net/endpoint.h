@@ -48,6 +48,7 @@ class Endpoint {
   std::string str() const;   // what parse() reads; "unix:/path"; "" for kNone
   std::string host() const;  // the address alone, without brackets; the path of a Unix socket
   bool is_private_or_loopback() const;
+  bool is_loopback() const;  // 127.0.0.0/8, ::1
 
   bool operator==(const Endpoint&) const = default;
   std::strong_ordering operator<=>(const Endpoint&) const = default;
@@ -59,6 +60,9 @@ class Endpoint {
   std::array<uint8_t, 16> bytes_{};
   std::string path_;
 };
+
+// A host as one writes it in a configuration: "localhost", or a loopback address. What is said to it does not leave here.
+bool is_this_machine(std::string_view host);
 
 }  // namespace volley::net
 

@@ -44,6 +44,7 @@ std::string_view str(TlsFailure failure) {
       return "certificate-not-trusted";
     case TlsFailure::kTlsaInvalid:
       return "tlsa-invalid";
+    case TlsFailure::kCertificateUnfit:
     case TlsFailure::kValidationFailure:
       return "validation-failure";
   }

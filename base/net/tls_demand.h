@@ -57,9 +57,15 @@ enum class TlsFailure : unsigned char {
   kCertificateHostMismatch,
   kCertificateExpired,
   kCertificateNotTrusted,
+  kCertificateUnfit,   // another fault of it: too weak, not valid yet ("validation-failure")
   kTlsaInvalid,        // no TLSA record matches what the peer has shown
   kValidationFailure,  // anything else, broken handshakes included
 };
+// The peer has shown a certificate, and it was not what was demanded of it.
+constexpr bool of_certificate(TlsFailure failure) {
+  return failure >= TlsFailure::kCertificateHostMismatch &&
+         failure <= TlsFailure::kCertificateUnfit;
+}
 std::string_view str(TlsFailure failure);  // "certificate-host-mismatch"; empty for kNone
 
 }  // namespace volley::net

@@ -20,12 +20,6 @@ constexpr size_t kLateMessages = 100;
 constexpr int kBiggestGroup = 4096;       // bits; 10000 would stop the loop for a second
 constexpr size_t kBiggestSession = 8192;  // serialised; tickets alone may have 64 KiB
 
-std::string openssl_reason(const char* fallback) {
-  const unsigned long code = ERR_peek_last_error();
-  const char* reason = code ? ERR_reason_error_string(code) : nullptr;
-  return reason ? reason : fallback;
-}
-
 }  // namespace
 
 struct TlsSession::Bio {

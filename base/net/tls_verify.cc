@@ -184,7 +184,7 @@ TlsFailure failure_of(long verify_result) {
     case X509_V_ERR_PATH_LENGTH_EXCEEDED:
       return TlsFailure::kCertificateNotTrusted;
     default:
-      return TlsFailure::kValidationFailure;
+      return TlsFailure::kCertificateUnfit;
   }
 }
 

@@ -66,7 +66,10 @@ Result<delivery::Relay> relay(const cli::RelaySetting& setting) {
   out.host = setting.host;
   out.port = setting.port;
   out.implicit_tls = setting.implicit_tls;
-  out.credentials = std::move(*credentials);
+  if (*credentials) {
+    out.login =
+        std::make_shared<delivery::RelayLogin>(std::move(*credentials), setting.secret_file());
+  }
   out.limits = site_limits(setting.limits);
   return out;
 }

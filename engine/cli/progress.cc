@@ -49,7 +49,8 @@ std::string progress_line(const ProgressState& state, unsigned width) {
   std::string line;
   if (!state.waits_for.empty() && state.rate == 0) {
     // What a narrow terminal cuts off is not the reason.
-    line = fmt::format("{}: sent {}, left {}", state.waits_for, format_count(counts.delivered), format_count(counts.queued));
+    line = fmt::format("{}; sent {}, left {}", state.waits_for, format_count(counts.delivered),
+                       format_count(counts.queued));
     if (width > 1 && line.size() >= width) line.resize(width - 1);
     return line;
   }

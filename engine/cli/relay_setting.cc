@@ -7,7 +7,6 @@
 
 #include "base/files.h"
 #include "base/net/endpoint.h"
-#include "dns/resolver.h"
 
 namespace volley::cli {
 namespace {
@@ -24,12 +23,6 @@ uint16_t mechanism(std::string_view name) {
     if (name == smtp::to_string(static_cast<smtp::AuthMechanism>(bit))) return bit;
   }
   return 0;
-}
-
-bool on_loopback(const RelaySetting& relay) {
-  if (relay.host == "localhost") return true;
-  const auto address = net::Endpoint::from_ip(relay.host, relay.port);
-  return address && dns::is_loopback({&*address, 1});
 }
 
 std::optional<int64_t> count(Table& table, const char* key) {
@@ -82,7 +75,7 @@ void read_tls(Table& table, RelaySetting& out) {
 
 void check_tls(Table& table, const RelaySetting& relay) {
   const bool weaker = relay.limits.tls && *relay.limits.tls != "verified";
-  if (relay.user.empty() || !weaker || on_loopback(relay)) return;
+  if (relay.user.empty() || !weaker || net::is_this_machine(relay.host)) return;
   table.fail(
       "tls",
       "with a user it must be \"verified\" or \"implicit\", else the password could reach anybody");
@@ -163,7 +156,7 @@ RelaySetting read_relay(Table table, const Config& config) {
 Result<std::shared_ptr<const smtp::Credentials>> relay_credentials(const RelaySetting& relay) {
   if (relay.user.empty()) return std::shared_ptr<const smtp::Credentials>();
   const bool token = !relay.token_file.empty();
-  const std::string& file = token ? relay.token_file : relay.password_file;
+  const std::string& file = relay.secret_file();
   const std::string where = relay.secret_place + ": ";
   auto secret = read_secret(file);
   if (!secret) return Error{secret.error().code, where + secret.error().message};

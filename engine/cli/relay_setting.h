@@ -37,6 +37,7 @@ struct RelaySetting {
   LimitSetting limits;
 
   std::string address() const;  // "smtp.example.com:587"
+  const std::string& secret_file() const { return token_file.empty() ? password_file : token_file; }
 };
 
 void read_limits(Table& table, LimitSetting& out);

@@ -219,7 +219,7 @@ ProgressState SendRun::progress_state() const {
   state.counts = known_.counts;
   state.importing = !imported();
   if (import_) state.imported = import_->share();
-  if (engine_) state.waits_for = standstill(engine_->status_json());
+  if (engine_) state.waits_for = standstill(engine_->status_json(), known_.counts);
   return state;
 }
 

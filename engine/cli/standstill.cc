@@ -4,10 +4,51 @@
 
 #include <nlohmann/json.hpp>
 
-namespace volley::cli {
+#include "base/time.h"
+#include "base/units.h"
 
-std::string standstill(std::string_view status_json) {
-  const nlohmann::json status = nlohmann::json::parse(status_json, nullptr, false);
+namespace volley::cli {
+namespace {
+
+using nlohmann::json;
+
+// Of the site that deferred the most.
+std::string last_reply(const json& sites) {
+  std::string reply;
+  uint64_t most = 0;
+  for (const json& site : sites) {
+    const auto deferred = site.value("deferred", uint64_t{0});
+    const std::string said = site.value("last_reply", "");
+    if (deferred <= most || said.empty()) continue;
+    most = deferred;
+    reply = said;
+  }
+  return reply;
+}
+
+// In steps, so that a line that is printed anew when it changes is not printed all the time.
+std::string next_in(int64_t ms) {
+  using std::chrono::seconds;
+  const int64_t s = (ms + 999) / 1000;
+  const int64_t step = s > 120 ? 60 : 10;
+  std::string text = format_duration(seconds((s + step - 1) / step * step));
+  if (text.ends_with(" 0s")) text.resize(text.size() - 3);
+  return text;
+}
+
+std::string all_wait(const json& status, const queue::Counts& counts) {
+  if (counts.queued == 0 || counts.waiting_retry < counts.queued) return {};
+  std::string line = fmt::format("all {} left wait for a retry", format_count(counts.queued));
+  if (const std::string reply = last_reply(status["sites"]); !reply.empty()) line += ": " + reply;
+  const auto due = status.value("next_due_ms", int64_t{-1});
+  if (due > 0) line += fmt::format(" (next in {})", next_in(due));
+  return line;
+}
+
+}  // namespace
+
+std::string standstill(std::string_view status_json, const queue::Counts& counts) {
+  const json status = json::parse(status_json, nullptr, false);
   if (!status.is_object() || !status.contains("sites") || !status["sites"].is_array()) return {};
   std::string first;
   size_t resting = 0;
@@ -19,6 +60,7 @@ std::string standstill(std::string_view status_json) {
       return {};
     }
   }
+  if (resting == 0) return all_wait(status, counts);
   return resting > 1 ? fmt::format("{}; and {} more", first, resting - 1) : first;
 }
 

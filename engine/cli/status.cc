@@ -15,12 +15,29 @@ using nlohmann::json;
 
 constexpr int64_t kFreshMs = 10'000;
 
+// "sts: 12 good, 3 certificate-expired"; a site without a failure has no such line.
+std::string tls_failures(const json& site) {
+  std::string out;
+  if (!site.contains("tls")) return out;
+  for (const auto& [policy, counts] : site["tls"].items()) {
+    if (counts.value("failed", json::object()).empty()) continue;
+    out += fmt::format("{}{}: {} good", out.empty() ? "" : "; ", policy,
+                       counts.value("successful", uint64_t{0}));
+    for (const auto& [result, times] : counts["failed"].items()) {
+      out += fmt::format(", {} {}", times.get<uint64_t>(), result);
+    }
+  }
+  return out;
+}
+
 void print_site(const json& site) {
   fmt::print("  {:<32} {:>4}/{:<4} {:>8} {:>9} {:>9} {:>9} {:>8}/s  {}\n", site.value("site", "").substr(0, 32),
              site.value("connections", 0), site.value("connection_limit", 0), site.value("waiting", 0),
              site.value("delivered", 0), site.value("deferred", 0), site.value("bounced", 0),
              static_cast<int64_t>(site.value("rate", 0.0)), site.value("limited_by", ""));
   if (const std::string reply = site.value("last_reply", ""); !reply.empty()) fmt::print("      {}\n", reply);
+  if (const std::string failures = tls_failures(site); !failures.empty())
+    fmt::print("      TLS by policy: {}\n", failures);
 }
 
 void print_engine(const queue::EngineStatus& status, const json& document, int64_t now_ms) {

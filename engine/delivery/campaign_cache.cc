@@ -152,11 +152,15 @@ ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepte
 }
 
 void CampaignCache::pause(const std::string& campaign, const std::string& reason) {
-  if (campaign == queue::kSingleMessages) return log_warn("single messages wait: " + reason);
+  const bool news = controls_.first_to_say(campaign, reason, loop_.now());
+  if (campaign == queue::kSingleMessages) {
+    if (news) log_warn("single messages wait: " + reason);
+    return;
+  }
   door_.set_state(campaign, queue::CampaignState::kPaused, reason,
-                  [this, campaign, reason](const Status& done) {
+                  [this, campaign, reason, news](const Status& done) {
                     if (done.ok()) {
-                      log_warn("campaign " + campaign + " is paused: " + reason);
+                      if (news) log_warn("campaign " + campaign + " is paused: " + reason);
                     } else {
                       log_warn("campaign " + campaign + " could not be paused (" + reason +
                                "): " + done.error().message);

@@ -7,6 +7,9 @@
 namespace volley::delivery {
 namespace {
 
+// Logins at the same relay end within this time of each other.
+constexpr Duration kSayOnce = std::chrono::seconds(30);
+
 uint64_t big_endian(std::string_view bytes) {
   uint64_t value = 0;
   for (const char c : bytes) value = value << 8 | static_cast<uint8_t>(c);
@@ -52,12 +55,28 @@ bool ControlTable::update(const queue::Campaign& record, TimePoint now) {
   if (record.revision < control->revision.load(std::memory_order_relaxed)) return false;
   control->revision.store(record.revision, std::memory_order_relaxed);
   control->pace.set_rate(record.rate, now);
+  // What was the matter then may be the matter again.
+  if (record.state != queue::CampaignState::kPaused &&
+      control->state.load(std::memory_order_relaxed) == queue::CampaignState::kPaused) {
+    said_.erase(record.id);
+  }
   return control->state.exchange(record.state, std::memory_order_relaxed) != record.state;
 }
 
 void ControlTable::forget(const std::string& campaign) {
   const std::lock_guard lock(mutex_);
   controls_.erase(campaign);
+  said_.erase(campaign);
+}
+
+bool ControlTable::first_to_say(const std::string& campaign, const std::string& reason,
+                                TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  const auto [said, first] = said_.try_emplace(campaign, Said{reason, now});
+  if (first) return true;
+  const bool again = said->second.reason == reason && now - said->second.at < kSayOnce;
+  if (!again) said->second = {reason, now};
+  return !again;
 }
 
 }  // namespace volley::delivery

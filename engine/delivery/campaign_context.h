@@ -52,10 +52,17 @@ class ControlTable {
   // True when the state changed. An older revision than the one known changes nothing.
   bool update(const queue::Campaign& record, TimePoint now);
   void forget(const std::string& campaign);
+  // Several loops find out the same at once; one of them says it.
+  bool first_to_say(const std::string& campaign, const std::string& reason, TimePoint now);
 
  private:
+  struct Said {
+    std::string reason;
+    TimePoint at{};
+  };
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<CampaignControl>> controls_;
+  std::map<std::string, Said> said_;
 };
 
 struct CampaignContext {

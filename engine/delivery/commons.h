@@ -25,7 +25,8 @@ struct Commons {
   std::unique_ptr<net::TlsContext>
       tls_context;  // null: OpenSSL refused, or nobody set it up: no TLS
   StsService sts{memory.policies};
-  TlsReport tls;
+  // Shared with the metrics, whose counters stay when the engine is gone.
+  std::shared_ptr<TlsReport> tls = std::make_shared<TlsReport>();
 };
 
 }  // namespace volley::delivery

@@ -174,7 +174,7 @@ EffectiveLimits relay_limits(const Settings& settings, const Relay& relay) {
   limits.messages_per_connection = kRoutedMessages;
   limits.connections_from = limits.messages_from = limits.rate_from = limits.tls_from =
       kRelaySection;
-  if (relay.credentials) limits.tls = TlsPolicy::kVerified;
+  if (relay.login) limits.tls = TlsPolicy::kVerified;
   apply(limits, relay.limits, kRelaySection);
   cap_connections(settings, limits);
   return limits;

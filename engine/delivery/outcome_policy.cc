@@ -11,6 +11,7 @@ using smtp::Effect;
 using Kind = smtp::Outcome::Kind;
 
 constexpr Duration kUsualHold = std::chrono::minutes(30);
+constexpr Duration kForAPerson = std::chrono::minutes(30);
 
 // Before MAIL nobody has been told of a message or a recipient.
 bool before_mail(smtp::Stage stage) {
@@ -138,10 +139,19 @@ PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdic
   action.force_tls = verdict.has(Effect::kForceTls);
   action.no_pipelining = verdict.has(Effect::kNoPipelining);
   action.pause_campaign = verdict.has(Effect::kPauseCampaign);
+  action.until_resumed = action.pause_campaign && outcome.stage == smtp::Stage::kAuth;
   action.escalate_after = effect.escalate_after;
   action.escalate_pause = std::chrono::minutes(effect.escalate_minutes);
   action.escalate_campaign = verdict.has(Effect::kEscalateCampaign);
   action.rule = verdict.rule;
+  return action;
+}
+
+PathAction certificate_refused(PathAction action) {
+  action.pause = kForAPerson;
+  action.pause_campaign = true;
+  action.until_resumed = true;
+  action.rule = "certificate";
   return action;
 }
 

@@ -56,6 +56,8 @@ struct PathAction {
   bool halve_connections = false, halve_rate = false, halve_messages = false;
   bool reconnect = false, next_host = false, force_tls = false, no_pipelining = false;
   bool pause_campaign = false;
+  // The pause is for a person to mend something: it ends when a campaign is resumed.
+  bool until_resumed = false;
   uint32_t escalate_after = 0;  // so many of `rule` in an hour: pause for escalate_pause
   Duration escalate_pause{};
   bool escalate_campaign = false;
@@ -68,5 +70,7 @@ struct PathAction {
   }
 };
 PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdict);
+// The relay's certificate does not fit: for a person to mend, as a refused login is.
+PathAction certificate_refused(PathAction action);
 
 }  // namespace volley::delivery

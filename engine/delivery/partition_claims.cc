@@ -118,6 +118,9 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
       if (reply->chunks.empty()) p.urgent_at = loop_.now() + kPollUrgent;
     } else if (asked.wanted.empty()) {
       const bool nothing = reply->chunks.empty() && reply->next_due_ms != 0;
+      p.due_at = reply->next_due_ms < 0
+                     ? kNever
+                     : loop_.now() + std::chrono::milliseconds(reply->next_due_ms);
       p.backoff = nothing ? std::clamp(p.backoff * 2, kPollFirst, kPollSlowest) : Duration{};
       p.poll_at = loop_.now() + p.backoff;
       if (nothing && reply->next_due_ms > 0) {

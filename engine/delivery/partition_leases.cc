@@ -315,10 +315,17 @@ void PartitionOwner::release(Partition& p) {
 
 OwnerSnapshot PartitionOwner::snapshot() const {
   OwnerSnapshot s;
+  TimePoint due = kNever;
   s.wanted = static_cast<uint32_t>(partitions_.size());
   for (const auto& p : partitions_) {
-    if (p->state == State::kOwned || p->state == State::kRecovering) ++s.owned;
     if (!p->holder.empty()) s.elsewhere = p->holder;
+    if (p->state != State::kOwned && p->state != State::kRecovering) continue;
+    ++s.owned;
+    due = std::min(due, p->due_at);
+  }
+  if (due != kNever) {
+    const auto wait = std::max<Duration>(due - loop_.now(), Duration{});
+    s.next_due_ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
   }
   s.recipients_in_memory = in_memory_;
   s.works = held_.size();

@@ -55,6 +55,7 @@ struct OwnerSnapshot {
   uint32_t owned = 0, wanted = 0;  // partitions
   std::string elsewhere;           // holder of one that somebody else has
   uint64_t recipients_in_memory = 0, works = 0;
+  int64_t next_due_ms = -1;  // until a partition has something to do; -1: nothing is known
 };
 
 class PartitionOwner final : public CampaignCache::Listener {
@@ -95,6 +96,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     uint64_t epoch = 0;
     std::string holder;  // somebody else
     TimePoint retry_at{}, renew_at{}, fence_at{}, poll_at{}, urgent_at{};
+    TimePoint due_at = kNever;  // when the queue has something next, as it said last
     Duration backoff{};
     bool renewing = false, claiming = false, claiming_wanted = false;
     size_t held = 0;                             // leases of chunks we know of

@@ -152,8 +152,8 @@ smtp::ClientOptions PathPool::client_options(const HostFacts& facts, const TlsPl
   options.dsn_parameters = !(quirks & smtp::kNoDsn);
   options.hold_until_mark = !facts.proven && path_->limits.chunking != ChunkingPolicy::kAlways;
   options.refuse_own_name = !path_->routed;
-  if (path_->credentials) {
-    options.credentials = path_->credentials;
+  if (path_->login) {
+    options.credentials = path_->login->current();
     options.sasl_nonce =
         fmt::format("{:016x}{:016x}", Random::seed_from_system(), Random::seed_from_system());
     options.auth_in_clear = path_->auth_in_clear;

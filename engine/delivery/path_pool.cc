@@ -135,9 +135,11 @@ void PathPool::opening_failed(Session& session, const SessionEnd& end, TimePoint
     brake(tools_.brakes.connect_timed_out(site_.name(), campaign, path_->port, now), campaign, now);
   } else {
     const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
-    const PathAction action = path_action(outcome, verdict);
+    PathAction action = path_action(outcome, verdict);
+    const bool relay = path_->provider == smtp::kRelayProvider;
+    if (relay && net::of_certificate(end.tls_failure)) action = certificate_refused(action);
     if (outcome.reply.code == 0) site_.note(outcome.error);
-    act(action, outcome, campaign, now);
+    act(action, outcome, campaign, now, end.tls_failure);
     report(action, campaign, now);
   }
   host_failed(*host, outcome, now);
@@ -232,6 +234,11 @@ std::string PathPool::connecting(TimePoint now) const {
                                                                 : last_failure_->error)
                                    : "no host answers",
                      left);
+}
+
+void PathPool::forget_failures() {
+  rest_until_ = {};
+  for (const auto& host : hosts_) host->worked();
 }
 
 std::string_view PathPool::some_campaign() const {

@@ -64,6 +64,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void sign_ahead();
   void reap();
   std::string connecting(TimePoint now) const;  // "" or why nothing is connected
+  void forget_failures();                       // hosts that failed are tried again at once
 
   // Session::Owner
   void on_session_connected(Session& session) override;
@@ -111,7 +112,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void report(const PathAction& action, std::string_view campaign, TimePoint now);
   // What a reply means for the site, here and on its other loops.
   void act(const PathAction& action, const smtp::Outcome& outcome, std::string_view campaign,
-           TimePoint now);
+           TimePoint now, net::TlsFailure tls_failure = net::TlsFailure::kNone);
   void brake(const Braking& braking, std::string_view campaign, TimePoint now);
   std::string_view some_campaign() const;
   bool keeps_pace(ActiveWork& work, TimePoint now);

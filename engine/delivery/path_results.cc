@@ -16,12 +16,32 @@ constexpr size_t kFailAtOnce = 512;  // recipients deferred in one turn
 constexpr const char* kInARow = "50 refusals in a row";
 constexpr Duration kOthersFirst = std::chrono::seconds(10);
 
+std::string_view remedy(net::TlsFailure failure) {
+  switch (failure) {
+    case net::TlsFailure::kCertificateHostMismatch:
+      return "; write a name that its certificate has as [relay] host";
+    case net::TlsFailure::kCertificateNotTrusted:
+      return "; if it is the right one, name the CA it comes from in [tls] ca_file";
+    case net::TlsFailure::kCertificateExpired:
+      return "; it has to be renewed there, unless the clock is wrong here";
+    case net::TlsFailure::kCertificateUnfit:
+      return "; the relay needs another one";
+    case net::TlsFailure::kNone:
+    case net::TlsFailure::kTlsaInvalid:
+    case net::TlsFailure::kValidationFailure:
+      break;
+  }
+  return "";
+}
+
 // For the person who has to mend it.
-std::string why_paused(const Path& path, const smtp::Outcome& outcome) {
+std::string why_paused(const Path& path, const smtp::Outcome& outcome,
+                       net::TlsFailure tls_failure) {
   const smtp::Reply& reply = outcome.reply;
-  if (outcome.stage != smtp::Stage::kAuth) return reply.str();
-  return fmt::format("[relay] {}:{}: {}{}{}", path.hosts.front().name, path.port, outcome.error,
-                     reply.code ? ": " : "", reply.code ? reply.str() : "");
+  const std::string_view what_to_do = remedy(tls_failure);
+  if (outcome.stage != smtp::Stage::kAuth && what_to_do.empty()) return reply.str();
+  return fmt::format("[relay] {}:{}: {}{}{}{}", path.hosts.front().name, path.port, outcome.error,
+                     reply.code ? ": " : "", reply.code ? reply.str() : "", what_to_do);
 }
 
 }  // namespace
@@ -131,12 +151,15 @@ void PathPool::report(const PathAction& action, std::string_view campaign, TimeP
 }
 
 void PathPool::act(const PathAction& action, const smtp::Outcome& outcome,
-                   std::string_view campaign, TimePoint now) {
+                   std::string_view campaign, TimePoint now, net::TlsFailure tls_failure) {
   const smtp::Reply& reply = outcome.reply;
   if (reply.code != 0) site_.note(reply.str());
-  if (site_.act(action, now)) tools_.foreman.pause_campaign(campaign, why_paused(*path_, outcome));
+  if (site_.act(action, now)) {
+    tools_.foreman.pause_campaign(campaign, why_paused(*path_, outcome, tls_failure));
+  }
   if (path_->shares > 1 && !action.nothing()) {
-    tools_.foreman.tell({path_, action, reply.str(), {}, {}});
+    const bool ours = reply.code == 0 && action.until_resumed;
+    tools_.foreman.tell({path_, action, ours ? outcome.error : reply.str(), {}, {}});
   }
 }
 

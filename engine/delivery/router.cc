@@ -124,8 +124,8 @@ struct Router::Impl {
     path.port = relay.port;
     path.routed = true;
     path.implicit_tls = relay.implicit_tls;
-    path.credentials = relay.credentials;
-    path.auth_in_clear = relay.on_loopback();
+    path.login = relay.login;
+    path.auth_in_clear = net::is_this_machine(relay.host);
     path.limits = relay_limits(settings, relay);
     path.key = fmt::format("relay {}:{}", relay.host, relay.port);
     RouteAnswer answer;

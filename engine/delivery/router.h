@@ -55,7 +55,7 @@ struct Path {
       StsVerdict::kNone;  // kTesting, kEnforce: what the domains' policies want of these hosts
   bool implicit_tls = false;
   bool auth_in_clear = false;  // a relay on this machine: a password may travel without TLS
-  std::shared_ptr<const smtp::Credentials> credentials;
+  std::shared_ptr<RelayLogin> login;  // the relay's
   EffectiveLimits limits;
   unsigned shares = 1;     // over how many loops the site's sessions are spread
   unsigned home_loop = 0;  // first of them

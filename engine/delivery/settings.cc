@@ -70,10 +70,4 @@ Result<Route> parse_route(std::string_view text) {
   return Route{lower(domain), lower(host), static_cast<uint16_t>(port)};
 }
 
-bool Relay::on_loopback() const {
-  if (host == "localhost") return true;
-  const auto address = net::Endpoint::from_ip(host, port);
-  return address && dns::is_loopback({&*address, 1});
-}
-
 }  // namespace volley::delivery

@@ -12,8 +12,8 @@
 #include "base/net/endpoint.h"
 #include "base/time.h"
 #include "dns/resolver.h"
+#include "engine/delivery/relay_login.h"
 #include "engine/message/dkim.h"
-#include "engine/smtp/sasl.h"
 #include "queue/campaign.h"
 
 namespace volley::delivery {
@@ -57,10 +57,8 @@ struct Relay {
   std::string host;
   uint16_t port = 587;
   bool implicit_tls = false;  // from the first byte (port 465)
-  std::shared_ptr<const smtp::Credentials> credentials;
+  std::shared_ptr<RelayLogin> login;  // null: none
   SiteLimits limits;
-
-  bool on_loopback() const;  // it is this machine, by its name or address
 };
 
 struct SiteOverride {

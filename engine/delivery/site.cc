@@ -110,11 +110,19 @@ bool Site::token(TimePoint now) {
 void Site::use_token(TimePoint now) { bucket_.take(now); }
 TimePoint Site::token_at(TimePoint now) { return std::max(quota_until_, bucket_.next(now)); }
 
-void Site::pause(Duration length, std::string_view why, TimePoint now) {
+void Site::pause(Duration length, std::string_view why, TimePoint now, bool until_resumed) {
   if (now + length <= paused_until_) return;
   paused_until_ = now + length;
+  paused_until_resumed_ = until_resumed;
   why_paused_ = why;
   cells_[SiteMetric::kPaused].set(1);
+}
+
+bool Site::resume(TimePoint now) {
+  if (!paused(now) || !paused_until_resumed_) return false;
+  paused_until_ = now;
+  cells_[SiteMetric::kPaused].set(0);
+  return true;
 }
 
 bool Site::may_halve(Tightened& limit, TimePoint now) {
@@ -167,7 +175,10 @@ bool Site::act(const PathAction& action, TimePoint now) {
   }
   refresh_rate(now);
   if (action.force_tls) force_tls_until_ = until;
-  if (action.pause > Duration{}) pause(action.pause, "the receiver's reply: " + last_reply_, now);
+  if (action.pause > Duration{}) {
+    const std::string_view whose = action.until_resumed ? "" : "the receiver's reply: ";
+    pause(action.pause, fmt::format("{}{}", whose, last_reply_), now, action.until_resumed);
+  }
   const bool escalated = escalates(action, now);
   if (escalated && action.escalate_pause > Duration{}) {
     pause(action.escalate_pause, "too many of one reply: " + last_reply_, now);
@@ -209,8 +220,9 @@ void Site::counted(const Record& record, TimePoint now) {
     case Verdict::kSuppressed:
       return;
   }
-  last_reply_ = record.code ? fmt::format("{} {} {}", record.code, record.enhanced, record.text)
-                            : record.text;
+  last_reply_ = record.text;
+  if (!record.enhanced.empty()) last_reply_ = fmt::format("{} {}", record.enhanced, last_reply_);
+  if (record.code) last_reply_ = fmt::format("{} {}", record.code, last_reply_);
 }
 
 std::string Site::limited_by(TimePoint now, std::string_view connecting, double campaign_rate) {

@@ -59,7 +59,8 @@ class Site {
   TimePoint quota_until() const { return quota_until_; }
   void rest_for_quota(TimePoint until) { quota_until_ = until; }  // the daily limit is reached
 
-  void pause(Duration length, std::string_view why, TimePoint now);
+  void pause(Duration length, std::string_view why, TimePoint now, bool until_resumed = false);
+  bool resume(TimePoint now);  // ends a pause that is until_resumed; false: there is none
   // What a receiver's answer does to the limits. True: pause the campaign, too.
   bool act(const PathAction& action, TimePoint now);
 
@@ -114,6 +115,7 @@ class Site {
   TokenBucket bucket_;
   Tightened connections_cap_, rate_cap_, messages_cap_;
   TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
+  bool paused_until_resumed_ = false;
   std::string why_paused_, last_reply_;
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;

@@ -202,10 +202,11 @@ bool SiteRunner::tick(TimePoint now) {
     for (ActiveWork* work : pool->lanes().all()) {
       // One that is held will be wanted again: to claim it again and again costs more than it waits.
       const bool stuck = long_pause || (!work->held && now - work->moved >= patience);
-      if (!work->returning && stuck && work->work->waiting > 0 && work->work->in_flight == 0) {
-        tools_.ledger.retire(*work, rest_ms(*pool, now));
-      } else if (!work->returning && !work->work->campaign->sending()) {
+      if (!work->returning && !work->work->campaign->sending()) {
         tools_.ledger.retire(*work, 0);
+      } else if (!work->returning && stuck && work->work->waiting > 0 &&
+                 work->work->in_flight == 0) {
+        tools_.ledger.retire(*work, rest_ms(*pool, now));
       }
     }
   }
@@ -236,6 +237,12 @@ void SiteRunner::retire_campaign(std::string_view campaign) {
 
 void SiteRunner::quit_all() {
   for (const auto& pool : pools_) pool->quit_all();
+}
+
+void SiteRunner::resume(TimePoint now) {
+  if (!site_.resume(now)) return;
+  for (const auto& pool : pools_) pool->forget_failures();
+  tools_.foreman.wake(*this);
 }
 
 SiteSnapshot SiteRunner::snapshot(TimePoint now) {

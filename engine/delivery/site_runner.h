@@ -36,6 +36,7 @@ class SiteRunner : public TurnTaker {
   void retire_all();
   void retire_campaign(std::string_view campaign);
   void quit_all();
+  void resume(TimePoint now);  // goes on at once if it waits for a person to mend something
   size_t slots() const;
   SiteSnapshot snapshot(TimePoint now);
 

@@ -222,6 +222,10 @@ void SiteTable::campaign_changed(std::string_view campaign) {
   for (const auto& [name, site] : impl_->sites) site->retire_campaign(campaign);
 }
 
+void SiteTable::resume() {
+  for (const auto& [name, site] : impl_->sites) site->resume(impl_->tools.loop.now());
+}
+
 std::vector<SiteSnapshot> SiteTable::snapshot() const {
   std::vector<SiteSnapshot> all;
   const TimePoint now = impl_->tools.loop.now();

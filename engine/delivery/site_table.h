@@ -83,6 +83,8 @@ class SiteTable {
   void campaign_changed(
       std::string_view
           campaign);  // its control changed: return what is waiting, if it no longer sends
+  // A person resumed a campaign: pauses for a person to mend something (the relay's login, its certificate) end.
+  void resume();
   std::vector<SiteSnapshot> snapshot() const;
 
  private:

@@ -27,6 +27,18 @@ Json to_json(const SiteSnapshot& s) {
           {"paused_for_ms", s.paused_for_ms}};
 }
 
+// By site, then by policy type.
+std::map<std::string, Json> to_json(const std::map<TlsReport::Key, TlsReport::Counts>& counts) {
+  std::map<std::string, Json> out;
+  for (const auto& [key, count] : counts) {
+    Json failed = Json::object();
+    for (const auto& [result, times] : count.failed) failed[result] = times;
+    out[key.second][std::string(to_string(key.first))] = {{"successful", count.successful},
+                                                          {"failed", std::move(failed)}};
+  }
+  return out;
+}
+
 struct Merged {
   SiteSnapshot sum;
   uint64_t most_waiting = 0;
@@ -80,9 +92,11 @@ std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops) {
   return sites;
 }
 
-StatusBoard::StatusBoard(std::string engine_id, std::string hostname, unsigned loops)
+StatusBoard::StatusBoard(std::string engine_id, std::string hostname, unsigned loops,
+                         const TlsReport& tls)
     : engine_id_(std::move(engine_id)),
       hostname_(std::move(hostname)),
+      tls_(tls),
       loops_(loops),
       journal_errors_(loops) {}
 
@@ -122,6 +136,7 @@ std::string StatusBoard::json() const {
   bool connected = true;
   std::string error, elsewhere;
   uint64_t owned = 0, wanted = 0, in_memory = 0;
+  int64_t due = -1;
   for (size_t i = 0; i < loops_.size(); ++i) {
     const LoopStatus& l = loops_[i];
     connected = connected && l.connected;
@@ -129,6 +144,8 @@ std::string StatusBoard::json() const {
     owned += l.owner.owned;
     wanted += l.owner.wanted;
     in_memory += l.owner.recipients_in_memory;
+    if (l.owner.next_due_ms >= 0)
+      due = due < 0 ? l.owner.next_due_ms : std::min(due, l.owner.next_due_ms);
     if (!l.owner.elsewhere.empty()) elsewhere = l.owner.elsewhere;
     loops.push_back({{"loop", i},
                      {"connected", l.connected},
@@ -141,7 +158,12 @@ std::string StatusBoard::json() const {
                        {"segments", l.journal_segments},
                        {"error", journal_errors_[i]}}}});
   }
-  for (const auto& site : merge_sites(loops_)) sites.push_back(to_json(site));
+  const std::map<std::string, Json> tls = to_json(tls_.counts());
+  for (const auto& site : merge_sites(loops_)) {
+    const auto counts = tls.find(site.site);
+    sites.push_back(to_json(site));
+    sites.back()["tls"] = counts == tls.end() ? Json::object() : counts->second;
+  }
   const Json document = {
       {"engine", engine_id_},
       {"hostname", hostname_},
@@ -150,6 +172,7 @@ std::string StatusBoard::json() const {
       {"queue", {{"connected", connected}, {"error", error}}},
       {"partitions", {{"owned", owned}, {"wanted", wanted}, {"elsewhere", elsewhere}}},
       {"recipients_in_memory", in_memory},
+      {"next_due_ms", due},
       {"loops", loops},
       {"sites", sites}};
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);

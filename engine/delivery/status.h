@@ -3,10 +3,12 @@
 // Purpose    Each loop puts its part about once a second; json() merges them: sites whose sessions lie on several
 //            loops are one site here. Published in the queue by the steward, shown by `volley status`.
 // Format     {"engine", "hostname", "pid", "state", "queue": {"connected", "error"}, "partitions": {"owned",
-//            "wanted", "elsewhere"}, "recipients_in_memory", "loops": [{"loop", "connected", "error", "partitions",
+//            "wanted", "elsewhere"}, "recipients_in_memory", "next_due_ms" (until the queue has something to do; -1: it
+//            is not known), "loops": [{"loop", "connected", "error", "partitions",
 //            "works", "recipients_in_memory", "journal": {"bytes", "segments", "error"}}], "sites": [{"site",
 //            "provider", "connections", "connection_limit", "in_flight", "waiting", "delivered", "deferred",
-//            "bounced", "rate", "limited_by", "last_reply", "paused_for_ms"}]}, busiest first.
+//            "bounced", "rate", "limited_by", "last_reply", "paused_for_ms", "tls"}]}, busiest first. "tls": by policy type
+//            of RFC 8460, {"sts": {"successful", "failed": {"certificate-expired": 2}}}.
 // Thread     Any (a mutex inside).
 #pragma once
 
@@ -17,6 +19,7 @@
 
 #include "engine/delivery/partition_owner.h"
 #include "engine/delivery/site_table.h"
+#include "engine/delivery/tls_report.h"
 
 namespace volley::delivery {
 
@@ -33,7 +36,7 @@ std::vector<SiteSnapshot> merge_sites(const std::vector<LoopStatus>& loops);
 
 class StatusBoard {
  public:
-  StatusBoard(std::string engine_id, std::string hostname, unsigned loops);
+  StatusBoard(std::string engine_id, std::string hostname, unsigned loops, const TlsReport& tls);
   void put(unsigned loop, LoopStatus status);
   void journal_trouble(unsigned loop, std::string error);  // empty: over
   std::string trouble() const;        // why a loop is held, one line; empty: none is
@@ -43,6 +46,7 @@ class StatusBoard {
 
  private:
   std::string engine_id_, hostname_;
+  const TlsReport& tls_;
   mutable std::mutex mutex_;
   std::string state_ = "running";
   std::vector<LoopStatus> loops_;

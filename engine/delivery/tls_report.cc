@@ -29,4 +29,21 @@ std::map<TlsReport::Key, TlsReport::Counts> TlsReport::counts() const {
   return counts_;
 }
 
+std::vector<metrics::Series> to_series(const std::map<TlsReport::Key, TlsReport::Counts>& counts) {
+  using metrics::SeriesMetric;
+  std::vector<metrics::Series> out;
+  for (const auto& [key, count] : counts) {
+    const auto& [policy, site] = key;
+    const metrics::Series::Label type{"policy_type", std::string(to_string(policy))};
+    if (count.successful > 0) {
+      out.push_back({SeriesMetric::kTlsSessionsSuccessful, site, {type}, count.successful});
+    }
+    for (const auto& [result, failed] : count.failed) {
+      out.push_back(
+          {SeriesMetric::kTlsSessionsFailed, site, {type, {"result_type", result}}, failed});
+    }
+  }
+  return out;
+}
+
 }  // namespace volley::delivery

@@ -3,6 +3,7 @@
 // Purpose   Per (policy type, site): sessions that kept the policy, and failures by result type ("certificate-expired").
 // Bounds    10,000 pairs; then further sites count under "other".
 // Thread    Any (a mutex inside); once per connection.
+// Shown     In the status of each site, and as series for /metrics: to_series().
 // Not for   sending reports.
 #pragma once
 
@@ -12,8 +13,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "engine/delivery/tls_plan.h"
+#include "metrics/registry.h"
 
 namespace volley::delivery {
 
@@ -35,5 +38,7 @@ class TlsReport {
   mutable std::mutex mutex_;
   std::map<Key, Counts> counts_;
 };
+
+std::vector<metrics::Series> to_series(const std::map<TlsReport::Key, TlsReport::Counts>& counts);
 
 }  // namespace volley::delivery

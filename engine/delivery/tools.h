@@ -44,7 +44,7 @@ struct Tools {
         brakes(c.brakes),
         turns(c.connections),
         memory(c.memory),
-        tls_report(c.tls),
+        tls_report(*c.tls),
         shard(m),
         foreman(f),
         loop_index(index),

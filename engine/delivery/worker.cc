@@ -40,7 +40,9 @@ EngineShared::EngineShared(Settings settings_, queue::QueueUrl queue_, std::stri
       events(events_),
       commons(settings.max_connections),
       replay(std::move(replay_)),
-      board(engine_id, settings.hostname, loops_of(settings)) {}
+      board(engine_id, settings.hostname, loops_of(settings), *commons.tls) {
+  registry.on_scrape_series([tls = commons.tls] { return to_series(tls->counts()); });
+}
 
 Worker::Worker(EngineShared& shared, unsigned index)
     : shared_(shared),
@@ -255,8 +257,15 @@ void Worker::look_again(const std::vector<std::string>& campaigns) {
 }
 
 void Worker::campaign_changed(const queue::Campaign& record, bool resumed) {
-  if (resumed) shared_.commons.brakes.forget_campaign(record.id);
   if (sites_) sites_->campaign_changed(record.id);
+  if (!resumed) return;
+  shared_.commons.brakes.forget_campaign(record.id);
+  // Another loop may have missed that it was paused: it looks once a second.
+  for (Worker* worker : shared_.workers) {
+    worker->loop_.post([worker] {
+      if (worker->sites_) worker->sites_->resume();
+    });
+  }
 }
 
 void Worker::on_pause_campaign(std::string_view campaign, std::string_view reason) {

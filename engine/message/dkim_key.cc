@@ -10,19 +10,13 @@
 #include <climits>
 
 #include "base/hash.h"
+#include "base/openssl.h"
 #include "engine/message/dkim.h"
 #include "engine/message/mime.h"
 
 namespace volley::message {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;

@@ -157,13 +157,11 @@ void Client::tls_established(TimePoint now) {
 void Client::tls_failed(std::string_view why, TimePoint) {
   if (state_ == State::kClosed) return;
   if (options_.tls == TlsMode::kOpportunistic) quirks_ |= kNoTls;
+  // Who tells us names TLS where that is at fault; of a lost connection it says only that it was lost.
+  std::string error(why.starts_with("TLS") ? "" : "TLS handshake: ");
+  error += why;
   close(CloseReason::kTls,
-        {Outcome::Kind::kRetry,
-         Stage::kTls,
-         {},
-         "TLS handshake failed: " + std::string(why),
-         EnhancedCode{4, 7, 5}},
-        false);
+        {Outcome::Kind::kRetry, Stage::kTls, {}, std::move(error), EnhancedCode{4, 7, 5}}, false);
 }
 
 void Client::become_ready() {

@@ -88,9 +88,9 @@ def workdir():
 
 
 class Sink(Process):
-    def __init__(self, where, *arguments, name="sink"):
+    def __init__(self, where, *arguments, name="sink", listen="127.0.0.1:0"):
         self.messages_path = where / f"{name}.jsonl"
-        super().__init__([VOLLEY, "sink", "--listen", "127.0.0.1:0", "--log", str(self.messages_path), *arguments],
+        super().__init__([VOLLEY, "sink", "--listen", listen, "--log", str(self.messages_path), *arguments],
                          where / f"{name}.log")
         line = wait_until(lambda: next((l for l in self.text().splitlines() if l.startswith("listening ")), None),
                           "the sink to listen")
@@ -168,9 +168,9 @@ class Redis(Process):
 
 
 class Unbound(Process):
-    """A resolver that knows `records`: lines of zone-file text."""
+    """A resolver that knows `records`: lines of zone-file text. `zones` are its own; `options`: more lines of its configuration."""
 
-    def __init__(self, where, records, zones=("example.",), name="unbound"):
+    def __init__(self, where, records, zones=("example.",), name="unbound", modules="iterator", options=""):
         self.port = free_port()
         directory = where / name
         directory.mkdir(exist_ok=True)
@@ -187,9 +187,9 @@ class Unbound(Process):
   pidfile: "{directory}/unbound.pid"
   use-syslog: no
   logfile: ""
-  module-config: "iterator"
+  module-config: "{modules}"
   do-not-query-localhost: no
-{local}
+{local}{options}
 remote-control:
   control-enable: no
 ''')

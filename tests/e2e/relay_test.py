@@ -51,18 +51,42 @@ class Login(unittest.TestCase):
 
     def test_a_relay_that_nobody_vouches_for_is_told_nothing(self):
         with workdir() as where, RelayServer(where) as relay:
-            config = configure(where, relay.port, LOGIN)
-            campaign = write_campaign(where, self.RECIPIENTS, 10)
-            events = where / "data/events.jsonl"
-            arguments = [VOLLEY, "send", str(campaign), "-c", str(config), "--data", str(where / "data"), "--json"]
-            with Process(arguments, where / "send.log") as send:
-                wait_until(lambda: events.exists() and events.stat().st_size > 0, "an event")
-                send.child.send_signal(signal.SIGINT)
-                self.assertEqual(send.child.wait(60), 75)
-                s = json.loads(send.text().strip().splitlines()[-1])
+            result = self.send(where, configure(where, relay.port, LOGIN), 75)
+            s = summary(result)
             check_identity(s)
-            self.assertEqual((s["delivered"], s["bounced"], s["queued"]), (0, 0, self.RECIPIENTS), s)
+            self.assertEqual((s["state"], s["delivered"], s["bounced"], s["queued"]), ("paused", 0, 0, self.RECIPIENTS), s)
+            self.assertTrue(s["reason"].startswith(f"[relay] 127.0.0.1:{relay.port}: TLS handshake: certificate refused: self-signed"), s)
+            self.assertIn("[tls] ca_file", s["reason"])
+            self.assertEqual(result.stderr.count("is paused:"), 1, result.stderr)
             self.assertEqual(relay.seen.read_text(), "")
+            # The remedy is one.
+            config = configure(where, relay.port, LOGIN + f'\n[tls]\nca_file = "{relay.certificate}"')
+            self.assertEqual(summary(self.send(where, config, 0))["delivered"], self.RECIPIENTS)
+
+    def test_a_certificate_for_another_name_pauses(self):
+        with workdir() as where, RelayServer(where) as relay:
+            config = configure(where, relay.port, LOGIN + f'\n[tls]\nca_file = "{relay.certificate}"')
+            config.write_text(config.read_text().replace('host = "127.0.0.1"', 'host = "localhost"'))
+            s = summary(self.send(where, config, 75))
+            self.assertEqual((s["state"], s["queued"]), ("paused", self.RECIPIENTS), s)
+            self.assertIn("certificate refused: hostname mismatch; write a name that its certificate has as [relay] host", s["reason"])
+
+    def test_resuming_tries_at_once_with_the_password_as_it_is_now(self):
+        with workdir() as where, RelayServer(where) as relay:
+            config = configure(where, relay.port, LOGIN + 'tls = "never"', password="staple battery")
+            data = ["-c", config, "--data", where / "data"]
+            volley("send", write_campaign(where, self.RECIPIENTS, 10), *data, "--hold", "--json", check=75)
+            show = lambda: json.loads(volley("campaign", "show", "test", *data, "--json", check=0).stdout)
+            with Process([VOLLEY, "serve", *map(str, data)], where / "serve.log") as serve:
+                wait_until(lambda: volley("campaign", "resume", "test", *data).returncode == 0, "the campaign to be resumed")
+                wait_until(lambda: show()["state"] == "paused", "the refused login to pause it")
+                self.assertIn("refused the user name or password", show()["reason"])
+                wait_until(lambda: "is paused:" in serve.text(), "the warning")
+                (where / "password").write_text("correct horse\n")
+                volley("campaign", "resume", "test", *data, check=0)
+                wait_until(lambda: show()["state"] == "finished", "the campaign to be finished")
+                self.assertEqual(serve.text().count("is paused:"), 1, serve.text())
+            self.assertEqual(len(set(relay.lines("clear"))), self.RECIPIENTS)
 
     def test_a_wrong_password_bounces_nobody(self):
         with workdir() as where, RelayServer(where) as relay:
@@ -73,7 +97,7 @@ class Login(unittest.TestCase):
             self.assertEqual((s["state"], s["delivered"], s["bounced"], s["queued"]), ("paused", 0, 0, self.RECIPIENTS), s)
             self.assertTrue(s["reason"].startswith("[relay] 127.0.0.1:"), s)
             self.assertIn("refused the user name or password", s["reason"])
-            self.assertIn("paused: [relay]", result.stderr)
+            self.assertEqual(result.stderr.count("is paused: [relay]"), 1, result.stderr)
             self.assertNotIn("staple", result.stdout + result.stderr)
             self.assertEqual(relay.lines("clear") + relay.lines("tls"), [])
             # As few as there are loops: to go on asking would lock the account.
@@ -154,6 +178,18 @@ class Metered(unittest.TestCase):
     @unittest.skipUnless(LONG, "VOLLEY_LONG=1 sends 60,000")
     def test_sixty_thousand(self):
         self.goes_as_far_as_the_day(1000, 50000, 60000)
+
+
+class Standstill(unittest.TestCase):
+    def test_the_progress_line_says_why_all_wait(self):
+        with workdir() as where, Sink(where, "--rule", "rcpt:1:450 4.2.0 greylisted, come back") as sink:
+            campaign = write_campaign(where, 60, 10, retry="10s")
+            arguments = [VOLLEY, "send", str(campaign), "-c", str(configure(where, sink.port, "")), "--data", str(where / "data")]
+            with Process(arguments, where / "send.log") as send:
+                said = "all 60 left wait for a retry: 450 4.2.0 greylisted, come back (next in "
+                wait_until(lambda: said in send.text() or send.child.poll() is not None, "the reason")
+                send.child.send_signal(signal.SIGINT)
+                self.assertEqual(send.child.wait(60), 75, send.text())
 
 
 class Daily(unittest.TestCase):

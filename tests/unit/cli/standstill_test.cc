@@ -20,28 +20,53 @@ constexpr const char* kOneIsOnTheWire = R"json({"sites":[
 constexpr const char* kDailyLimit = R"json({"sites":[
   {"site":"relay","waiting":0,"limited_by":"daily limit (5 in 24 h, [relay]), next in 23 h"}]})json";
 
+constexpr const char* kAllDeferred = R"json({"next_due_ms":170500,"sites":[
+  {"site":"a","deferred":2,"last_reply":"450 4.2.0 greylisted","limited_by":"nothing"},
+  {"site":"b","deferred":9,"last_reply":"4.4.1 connection timed out","limited_by":"nothing"},
+  {"site":"c","deferred":70,"last_reply":"","limited_by":"nothing"}]})json";
+
+queue::Counts counts(uint64_t queued, uint64_t waiting_retry) {
+  queue::Counts out;
+  out.queued = queued;
+  out.waiting_retry = waiting_retry;
+  return out;
+}
+
 TEST(Standstill, NamesWhatRests) {
-  EXPECT_EQ(standstill(kDailyLimit), "relay: daily limit (5 in 24 h, [relay]), next in 23 h");
-  EXPECT_EQ(standstill(kTwoRest), "a: paused for 9 min (x); and 1 more");
+  EXPECT_EQ(standstill(kDailyLimit, counts(9, 0)),
+            "relay: daily limit (5 in 24 h, [relay]), next in 23 h");
+  EXPECT_EQ(standstill(kTwoRest, counts(10, 10)), "a: paused for 9 min (x); and 1 more");
 }
 
 TEST(Standstill, SaysNothingWhileSomethingGoesOn) {
-  for (const char* status : {kOneGoesOn, kOneIsOnTheWire, R"({"sites":[]})", "{}", "not json"}) {
-    EXPECT_EQ(standstill(status), "") << status;
+  for (const char* status : {kOneGoesOn, kOneIsOnTheWire, "{}", "not json"}) {
+    EXPECT_EQ(standstill(status, counts(9, 9)), "") << status;
   }
+  EXPECT_EQ(standstill(R"({"sites":[]})", counts(9, 0)), "");
+}
+
+TEST(Standstill, SaysWhyAllThatIsLeftWaitsForARetry) {
+  EXPECT_EQ(standstill(kAllDeferred, counts(120, 120)),
+            "all 120 left wait for a retry: 4.4.1 connection timed out (next in 3m)");
+  EXPECT_EQ(standstill(kAllDeferred, counts(120, 119)), "");
+  EXPECT_EQ(standstill(kAllDeferred, counts(0, 0)), "");
+  EXPECT_EQ(standstill(R"({"sites":[],"next_due_ms":41000})", counts(1, 1)),
+            "all 1 left wait for a retry (next in 50s)");
+  EXPECT_EQ(standstill(R"({"sites":[],"next_due_ms":-1})", counts(1, 1)),
+            "all 1 left wait for a retry");
 }
 
 TEST(Standstill, TheProgressLineSaysItOnceNothingMoves) {
-    ProgressState state;
-    state.counts.accepted = 60;
-    state.counts.delivered = 50;
-    state.counts.queued = 10;
-    state.waits_for = "relay: daily limit (50 in 24 h, [relay]), next in 23 h";
-    EXPECT_EQ(progress_line(state, 0), state.waits_for + ": sent 50, left 10");
-    EXPECT_EQ(progress_line(state, 30).size(), 29u);
-    state.rate = 5;
-    EXPECT_EQ(progress_line(state, 0).find("daily"), std::string::npos);
-  }
+  ProgressState state;
+  state.counts.accepted = 60;
+  state.counts.delivered = 50;
+  state.counts.queued = 10;
+  state.waits_for = "relay: daily limit (50 in 24 h, [relay]), next in 23 h";
+  EXPECT_EQ(progress_line(state, 0), state.waits_for + "; sent 50, left 10");
+  EXPECT_EQ(progress_line(state, 30).size(), 29u);
+  state.rate = 5;
+  EXPECT_EQ(progress_line(state, 0).find("daily"), std::string::npos);
+}
 
-  }  // namespace
-  }  // namespace volley::cli
+}  // namespace
+}  // namespace volley::cli

@@ -159,6 +159,28 @@ TEST(CampaignPace, TheControlTableKnowsTheRate) {
   EXPECT_FALSE(control->pace.limited());
 }
 
+TEST(ControlTable, OneLoopSaysWhyACampaignIsPaused) {
+  ControlTable table;
+  queue::Campaign record;
+  record.id = "november";
+  record.revision = 1;
+  table.update(record, kStart);
+  EXPECT_TRUE(table.first_to_say("november", "535 no", kStart));
+  EXPECT_FALSE(table.first_to_say("november", "535 no", kStart + std::chrono::seconds(2)));
+  EXPECT_TRUE(table.first_to_say("december", "535 no", kStart));
+  EXPECT_TRUE(table.first_to_say("november", "another reason", kStart));
+  EXPECT_FALSE(table.first_to_say("november", "another reason", kStart));
+  EXPECT_TRUE(table.first_to_say("november", "another reason", kStart + std::chrono::hours(1)));
+  // Resumed, and refused again: that is news.
+  record.state = queue::CampaignState::kPaused;
+  record.revision = 2;
+  table.update(record, kStart);
+  record.state = queue::CampaignState::kRunning;
+  record.revision = 3;
+  table.update(record, kStart);
+  EXPECT_TRUE(table.first_to_say("november", "another reason", kStart + std::chrono::hours(1)));
+}
+
 class PacedTest : public SiteTableTest {
  protected:
   // The next works are of this campaign.

@@ -57,6 +57,27 @@ TEST_F(Policy, KeepsTheMailWhenThePathIsMeant) {
   }
 }
 
+TEST_F(Policy, WhatAPersonHasToMendPausesUntilThen) {
+  const PathAction login = action(reply(535, "5.7.8 authentication failed", Stage::kAuth));
+  EXPECT_TRUE(login.pause_campaign);
+  EXPECT_TRUE(login.until_resumed);
+  EXPECT_EQ(login.pause, std::chrono::minutes(30));
+  EXPECT_FALSE(action(reply(454, "4.7.0 temporary failure", Stage::kAuth)).until_resumed);
+  EXPECT_FALSE(action(reply(550, "5.7.1 blocked using zen.spamhaus.org")).until_resumed);
+
+  smtp::Outcome outcome;
+  outcome.kind = Kind::kRetry;
+  outcome.stage = Stage::kTls;
+  outcome.local = smtp::EnhancedCode{4, 7, 5};
+  const PathAction handshake = action(outcome);
+  EXPECT_FALSE(handshake.pause_campaign);
+  const PathAction certificate = certificate_refused(handshake);
+  EXPECT_TRUE(certificate.pause_campaign);
+  EXPECT_TRUE(certificate.until_resumed);
+  EXPECT_EQ(certificate.pause, login.pause);
+  EXPECT_TRUE(certificate.refusal);
+}
+
 TEST_F(Policy, TemporaryNeverBounces) {
   const Decision decision = decided(reply(450, "4.1.1 user unknown"));
   EXPECT_EQ(decision.verdict, Verdict::kDeferred);

@@ -49,6 +49,19 @@ TEST_F(OwnerTest, TheDeferredComeBackWithTheirHistory) {
   EXPECT_TRUE(everyone_once(60));
 }
 
+TEST_F(OwnerTest, SaysWhenTheQueueHasSomethingNext) {
+  constexpr int64_t kHour = 3'600'000;
+  import_campaign(*store, "november", {"one.example"}, 20);
+  auto b = bench();
+  ASSERT_TRUE(b->until([&] {
+    b->deliver_all([](const queue::Recipient&) { return Verdict::kDeferred; }, kHour);
+    return counts_of(*store, "november").waiting_retry == 20 &&
+           b->owner->snapshot().next_due_ms > kHour / 2;
+  })) << b->owner->snapshot().next_due_ms;
+  // Long delays share buckets of an eighth.
+  EXPECT_LE(b->owner->snapshot().next_due_ms, kHour + kHour / 8);
+}
+
 TEST_F(OwnerTest, ProgressIsSettledWhileTheWorkIsOut) {
   import_campaign(*store, "november", {"a.example.com"}, 50);
   auto b = bench();

@@ -224,7 +224,7 @@ TEST_F(RouterTest, ARelayTakesWhatNoRouteTakes) {
   settings.routes = {*parse_route("example.com=127.0.0.1:2526")};
   settings.relay.emplace();
   settings.relay->host = "smtp.example.net";
-  settings.relay->credentials = std::make_shared<smtp::Credentials>();
+  settings.relay->login = std::make_shared<RelayLogin>(std::make_shared<smtp::Credentials>(), "");
   settings.relay->limits.daily = 50'000;
   settings.relay->limits.rate = 14;
   start();

@@ -36,6 +36,24 @@ TEST_F(SiteTest, TooManyConnectionsHalvesOnceForAll) {
   site.waiting(-1);
 }
 
+TEST_F(SiteTest, OnlyAPauseForAPersonEndsWhenOneResumes) {
+  PathAction login;
+  login.pause = minutes(30);
+  login.until_resumed = true;
+  site.note("535 5.7.8 authentication failed");
+  site.act(login, now);
+  EXPECT_EQ(site.limited_by(now, ""), "paused for 30 min (535 5.7.8 authentication failed)");
+  EXPECT_TRUE(site.resume(now));
+  EXPECT_FALSE(site.paused(now));
+  EXPECT_EQ(site.cells()[metrics::SiteMetric::kPaused].get(), 0u);
+  EXPECT_FALSE(site.resume(now)) << "there is nothing more to end";
+
+  site.act(login, now);
+  site.pause(minutes(45), "50 refusals in a row", now);
+  EXPECT_FALSE(site.resume(now)) << "the receiver refuses us, whoever resumes";
+  EXPECT_TRUE(site.paused(now));
+}
+
 TEST_F(SiteTest, ALearnedLimitIsSharedOutAmongTheLoops) {
   Site second{"mx.example.net", "", registry.site(shard, "mx.example.net")};
   path.limits.connections = 20;

@@ -5,17 +5,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "base/openssl.h"
+
 namespace volley::delivery {
 
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
 using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;

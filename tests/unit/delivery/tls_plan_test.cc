@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/delivery/tls_report.h"
-
 namespace volley::delivery {
 namespace {
 
@@ -117,19 +115,6 @@ TEST_F(TlsPlanTest, ImplicitTlsIsVerifiedLikeAnyOther) {
   EXPECT_EQ(made.mode, TlsMode::kImplicit);
   EXPECT_EQ(made.start.demand.kind, TlsDemand::Kind::kPkix);
   EXPECT_TRUE(made.start.demand.enforce);
-}
-
-TEST(TlsReport, CountsByPolicyAndSite) {
-  TlsReport report;
-  report.succeeded(PolicyType::kSts, "one");
-  report.succeeded(PolicyType::kSts, "one");
-  report.failed(PolicyType::kSts, "one", "certificate-expired");
-  report.failed(PolicyType::kTlsa, "two", "tlsa-invalid");
-  const auto counts = report.counts();
-  ASSERT_EQ(counts.size(), 2u);
-  EXPECT_EQ(counts.at({PolicyType::kSts, "one"}).successful, 2u);
-  EXPECT_EQ(counts.at({PolicyType::kSts, "one"}).failed.at("certificate-expired"), 1u);
-  EXPECT_EQ(counts.at({PolicyType::kTlsa, "two"}).successful, 0u);
 }
 
 }  // namespace

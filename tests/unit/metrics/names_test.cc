@@ -20,6 +20,7 @@ std::vector<MetricRow> rows(size_t count) {
 std::vector<MetricRow> plain_rows() {
   auto out = rows<Metric>(kMetricCount);
   for (auto& r : rows<SiteMetric>(kSiteMetricCount)) out.push_back(r);
+  for (auto& r : rows<SeriesMetric>(kSeriesMetricCount)) out.push_back(r);
   for (auto& r : rows<ProcessMetric>(kProcessMetricCount)) out.push_back(r);
   return out;
 }
@@ -75,6 +76,7 @@ TEST(Names, KeysAndRowsAgree) {
   EXPECT_EQ(row(Metric::kMessagesAccepted).name, "volley_messages_accepted_total");
   EXPECT_EQ(row(Metric::kEventsWritten).name, "volley_events_written_total");
   EXPECT_EQ(row(SiteMetric::kPaused).name, "volley_site_paused");
+  EXPECT_EQ(row(SeriesMetric::kTlsSessionsFailed).name, "volley_tls_sessions_failed_total");
   EXPECT_EQ(row(Histogram::kRender).name, "volley_render_seconds");
   EXPECT_EQ(row(ProcessMetric::kStartTime).name, "process_start_time_seconds");
 }

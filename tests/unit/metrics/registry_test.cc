@@ -124,6 +124,40 @@ TEST(Registry, AsksForGaugesAtEachScrape) {
   EXPECT_EQ(value_of(registry.exposition(), "volley_queued_recipients"), 2);
 }
 
+TEST(Registry, AsksForSeriesAndKeepsTheirSitesBounded) {
+  Registry registry;
+  Shard& shard = registry.new_shard();
+  for (size_t i = 0; i < kMaxNamedSites; ++i) registry.site(shard, "site" + std::to_string(i));
+  registry.site(shard, "late.example");
+  std::string text = registry.exposition();
+  EXPECT_EQ(text.find("volley_tls_sessions_failed_total"), text.npos) << "nobody says anything yet";
+  const auto failed = [](std::string site, std::string result, uint64_t value) {
+    return Series{SeriesMetric::kTlsSessionsFailed,
+                  std::move(site),
+                  {{"policy_type", "sts"}, {"result_type", std::move(result)}},
+                  value};
+  };
+  registry.on_scrape_series([&] {
+    registry.is_other("site0");  // using the registry here does no harm
+    return std::vector<Series>{failed("site0", "certificate-expired", 1),
+                               failed("late.example", "certificate-expired", 2),
+                               failed("later.example", "certificate-expired", 3),
+                               failed("later.example", "validation-failure", 4)};
+  });
+  registry.on_scrape_series(
+      [&] { return std::vector<Series>{failed("site0", "certificate-expired", 10)}; });
+  text = registry.exposition();
+  const auto value = [&](const std::string& site, const std::string& result) {
+    return value_of(text, "volley_tls_sessions_failed_total{site=\"" + site +
+                              "\",policy_type=\"sts\",result_type=\"" + result + "\"}");
+  };
+  EXPECT_EQ(value("site0", "certificate-expired"), 11);
+  EXPECT_EQ(value("other", "certificate-expired"), 5);
+  EXPECT_EQ(value("other", "validation-failure"), 4);
+  EXPECT_EQ(value("late.example", "certificate-expired"), -1);
+  EXPECT_NE(text.find("# TYPE volley_tls_sessions_failed_total counter"), text.npos);
+}
+
 TEST(Registry, KnowsItsProcess) {
   Registry registry;
   std::string text = registry.exposition();

@@ -87,6 +87,17 @@ TEST(Endpoint, GuardsOurOwnNetwork) {
   EXPECT_TRUE(Endpoint().is_private_or_loopback());
 }
 
+TEST(Endpoint, KnowsThisMachine) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.255.255.254", "::1"}) {
+    EXPECT_TRUE(is_this_machine(host)) << host;
+  }
+  for (const char* host : {"", "localhost.example.com", "10.0.0.1", "128.0.0.1", "::2", "0.0.0.0",
+                           "::", "relay.example.com", "[::1]", "127.0.0.1:25"}) {
+    EXPECT_FALSE(is_this_machine(host)) << host;
+  }
+  EXPECT_FALSE(Endpoint::unix_socket("/x").is_loopback());
+}
+
 TEST(Endpoint, ComparesAndHashes) {
   const auto a = *Endpoint::from_ip("192.0.2.1", 25);
   const auto b = *Endpoint::from_ip("192.0.2.1", 26);

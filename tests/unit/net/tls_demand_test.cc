@@ -156,7 +156,7 @@ TEST_F(TlsDemandTest, PkixTellsWhatIsWrong) {
   EXPECT_EQ(refusal(w.wrong_name, kPkix), TlsFailure::kCertificateHostMismatch);
   EXPECT_EQ(refusal(w.ip, kPkix), TlsFailure::kCertificateHostMismatch);
   EXPECT_EQ(refusal(w.expired, kPkix), TlsFailure::kCertificateExpired);
-  EXPECT_EQ(refusal(w.early, kPkix), TlsFailure::kValidationFailure);
+  EXPECT_EQ(refusal(w.early, kPkix), TlsFailure::kCertificateUnfit);
   EXPECT_EQ(refusal(w.self_signed, kPkix), TlsFailure::kCertificateNotTrusted);
   EXPECT_EQ(refusal(w.untrusted, kPkix), TlsFailure::kCertificateNotTrusted);
   EXPECT_EQ(refusal(w.good, kPkix, {}), TlsFailure::kCertificateNotTrusted)
@@ -168,7 +168,7 @@ TEST_F(TlsDemandTest, PkixTellsWhatIsWrong) {
 TEST_F(TlsDemandTest, PkixRefusesAKeyThatAnybodyMayHaveBroken) {
   const Found found = meet(w.small_key, kPkix);
   EXPECT_FALSE(found.ready);
-  EXPECT_EQ(found.failure, TlsFailure::kValidationFailure);
+  EXPECT_EQ(found.failure, TlsFailure::kCertificateUnfit);
 }
 
 TEST_F(TlsDemandTest, OneOfTheNamesIsEnough) {
@@ -346,7 +346,19 @@ TEST(TlsFailureWords, AreThoseOfRfc8460) {
   EXPECT_EQ(str(TlsFailure::kCertificateExpired), "certificate-expired");
   EXPECT_EQ(str(TlsFailure::kCertificateNotTrusted), "certificate-not-trusted");
   EXPECT_EQ(str(TlsFailure::kTlsaInvalid), "tlsa-invalid");
+  EXPECT_EQ(str(TlsFailure::kCertificateUnfit), "validation-failure");
   EXPECT_EQ(str(TlsFailure::kValidationFailure), "validation-failure");
+}
+
+TEST(TlsFailureWords, TellACertificateFromAHandshake) {
+  for (const auto failure : {TlsFailure::kCertificateHostMismatch, TlsFailure::kCertificateExpired,
+                             TlsFailure::kCertificateNotTrusted, TlsFailure::kCertificateUnfit}) {
+    EXPECT_TRUE(of_certificate(failure)) << str(failure);
+  }
+  for (const auto failure :
+       {TlsFailure::kNone, TlsFailure::kTlsaInvalid, TlsFailure::kValidationFailure}) {
+    EXPECT_FALSE(of_certificate(failure)) << str(failure);
+  }
 }
 
 }  // namespace
