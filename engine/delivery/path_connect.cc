@@ -178,6 +178,7 @@ void PathPool::start_session(size_t host, std::vector<net::Endpoint> addresses, 
   options.idle = tools_.settings.idle_connection;
   options.messages = std::max(1u, site_.message_limit(now));
   if (facts.messages > 0) options.messages = std::min(options.messages, facts.messages);
+  if (facts.tarpit) static_cast<void>(site_.act(tarpit_action(), now));
   options.recipients = facts.recipients > 0 ? facts.recipients : path_->limits.recipients;
   sessions_.push_back(std::make_unique<Session>(tools_.loop, *this, std::move(options)));
   site_.connection(1);

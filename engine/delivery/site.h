@@ -16,6 +16,7 @@
 #include "engine/delivery/limits.h"
 #include "engine/delivery/outcome_policy.h"
 #include "engine/delivery/router.h"
+#include "engine/delivery/site_breaker.h"
 #include "engine/delivery/site_table.h"
 #include "engine/delivery/work.h"
 #include "metrics/registry.h"
@@ -75,6 +76,8 @@ class Site {
   void note(std::string_view reply) { last_reply_ = reply; }
   void refresh_gauges(TimePoint now);
 
+  SiteBreaker breaker;
+
   // Refusals since the last success: the Brakes want to hear of the first success after one.
   bool refused = false;
 
@@ -114,6 +117,7 @@ class Site {
   Tightened connections_cap_, rate_cap_, messages_cap_;
   TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
   std::string why_paused_, last_reply_;
+  const char* why_connections_ = "";
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;
