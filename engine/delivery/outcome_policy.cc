@@ -38,8 +38,7 @@ bool before_mail(smtp::Stage stage) {
 }
 
 bool no_such_host(const smtp::Outcome& outcome) {
-  return outcome.kind == Kind::kFailed && outcome.reply.code == 0 &&
-         outcome.local == kNoHost;
+  return outcome.kind == Kind::kFailed && outcome.reply.code == 0 && outcome.local == kNoHost;
 }
 
 bool about_the_path(const smtp::Outcome& outcome, const smtp::Verdict& verdict) {
@@ -129,7 +128,8 @@ PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdic
                        !outcome.retry_now && verdict.action != smtp::Action::kRetryNow;
   action.refusal = penalty && (at_connect || (!lost && about_path));
   action.permanent = action.refusal && outcome.reply.first_digit() == 5;
-  action.final = outcome.reply.first_digit() == 5 && verdict.bounce() && !about_the_path(outcome, verdict);
+  action.final =
+      outcome.reply.first_digit() == 5 && verdict.bounce() && !about_the_path(outcome, verdict);
   action.unknown_recipient = action.final && (verdict.cls == smtp::ReplyClass::kInv ||
                                               verdict.cls == smtp::ReplyClass::kIna);
   action.answer = !lost && !action.refusal && verdict.scope != smtp::Scope::kPath;

@@ -32,7 +32,9 @@ smtp::Outcome no_address(const std::string& host, const dns::AddressAnswer& answ
 
 std::optional<size_t> PathPool::choose_host(TimePoint now) {
   // One that lacks something for a message comes last, whatever its preference.
-  const auto usable = [&](const auto& host) { return !host->bad(now) && now >= host->others_first_until; };
+  const auto usable = [&](const auto& host) {
+    return !host->bad(now) && now >= host->others_first_until;
+  };
   const bool others = std::any_of(hosts_.begin(), hosts_.end(), usable);
   std::vector<size_t> equals;
   for (size_t i = 0; i < hosts_.size(); ++i) {

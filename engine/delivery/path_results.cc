@@ -185,7 +185,8 @@ void PathPool::doubt_bounces(const PathAction& action, const smtp::Outcome& outc
 void PathPool::watch_for_tarpit(Host& host, const smtp::TxnResult& result, TimePoint now) {
   if (result.rcpt_replies == 0 || !host.is_tarpit(result.rcpt_time, result.rcpt_replies)) return;
   if (tools_.memory.hosts.tarpit(host.key, wall_now())) {
-    log_warn(host.name + " takes more than 20 s for each recipient: one connection to " + site_.name());
+    log_warn(host.name + " takes more than 20 s for each recipient: one connection to " +
+             site_.name());
   }
   act(tarpit_action(), {}, {}, now);
   wake();

@@ -191,7 +191,8 @@ struct Router::Impl {
     if (full) {
       sites.too_many = true;
       name = domain;
-      log_warn(domain + " has other mail exchangers at every look-up: they share one site's limits");
+      log_warn(domain +
+               " has other mail exchangers at every look-up: they share one site's limits");
     } else {
       sites.names[sites.count++] = hash;
     }

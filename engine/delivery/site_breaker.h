@@ -39,8 +39,8 @@ class SiteBreaker {
 
   std::bitset<kWindow> unknown_;  // of the last answers, a ring
   uint32_t next_ = 0, answers_ = 0;
-  uint32_t row_ = 0, taken_ = 0;  // taken_ stops at kTookBefore
-  uint32_t trips_ = 0;            // without a success between
+  uint32_t row_ = 0, taken_ = 0;              // taken_ stops at kTookBefore
+  uint32_t trips_ = 0;                        // without a success between
   uint32_t unknown_seen_ = 0, row_seen_ = 0;  // at the last trip
   Duration pause_{};
   TimePoint open_until_{};

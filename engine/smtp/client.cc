@@ -194,16 +194,15 @@ void Client::on_reply(Reply reply, std::string_view rest, TimePoint now) {
   }
 }
 
-// How long recipients take. Measured from MAIL, since a server that pipelines may hold all its replies back together.
+// How long recipients take. Measured from MAIL, since a server that pipelines may hold all its replies back together. What
+// came together with the reply to the message ahead says nothing: that may be what took so long.
 void Client::take_time(const Pending& entry, TimePoint now) {
   if (entry.verb != Verb::kMail && entry.verb != Verb::kRcpt) return;
   Txn* txn = find(entry.txn);
   if (txn == nullptr) return;
-  if (entry.verb == Verb::kMail) {
-    txn->mail_since = head_armed_ ? head_since_ : now;
-    return;
-  }
-  txn->rcpt_time = now - txn->mail_since;
+  if (!txn->mail_since && head_armed_) txn->mail_since = head_since_;
+  if (!txn->mail_since || entry.verb == Verb::kMail) return;
+  txn->rcpt_time = now - *txn->mail_since;
   ++txn->rcpt_replies;
 }
 

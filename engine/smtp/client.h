@@ -137,7 +137,7 @@ class Client {
     uint32_t accepted = 0;
     uint32_t rcpt_limit = 0;
     uint32_t rcpt_replies = 0;
-    TimePoint mail_since{};  // when its MAIL was the oldest command unanswered, and out
+    std::optional<TimePoint> mail_since;  // when its MAIL was the oldest command unanswered
     Duration rcpt_time{};
     uint64_t begin = 0;  // output position of its first byte
     uint64_t end = 0;    // output position after its end of data

@@ -14,7 +14,6 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-
 Words words_of(const std::string& line) {
   std::istringstream in(line);
   Words out;
@@ -180,8 +179,10 @@ class Player {
     if (w.size() <= at) return "how many?";
     return std::to_string(got) == w[at] ? "" : w[1] + ": " + std::to_string(got);
   }
-  static std::string has(const std::string& line, const std::string& after, const std::string& got) {
-    const std::string text = line.substr(std::min(line.size(), line.find(after) + after.size() + 1));
+  static std::string has(const std::string& line, const std::string& after,
+                         const std::string& got) {
+    const std::string text =
+        line.substr(std::min(line.size(), line.find(after) + after.size() + 1));
     return !text.empty() && got.find(text) != std::string::npos ? "" : after + ": " + got;
   }
 

@@ -12,9 +12,10 @@
 //                         ttl=N and secure (DNSSEC vouches for it) may follow; mx{1..3} is mx1, mx2, mx3. What is said again
 //                         replaces what was said of that name and type; a name that was not said does not exist.
 //   host ADDRESS takes    a mail exchanger that takes everything. At addresses nobody speaks of, connections are refused.
+//   host ADDRESS tls      the same, with STARTTLS
 //   host ADDRESS silent   connection requests are not answered
 //   host ADDRESS greeting|rcpt|data REPLY    what it says there; `host ADDRESS rcpt ok` takes it back
-//   host ADDRESS slow SECONDS                so long for each recipient
+//   host ADDRESS slow SECONDS                so long for each recipient, and no PIPELINING
 //   send DOMAIN N         N recipients more, user1@DOMAIN and up, until delivery is done with them or lets them wait
 //   later TIME            the clock moves (90s, 15m, 2h), and what waits or was deferred is sent again
 //   resume                the campaign that was paused, by its user

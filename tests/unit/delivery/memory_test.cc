@@ -68,7 +68,7 @@ TEST(Host, IsATarpitOnAverage) {
   EXPECT_FALSE(host.is_tarpit(seconds(300), 1));
   EXPECT_FALSE(host.is_tarpit(seconds(300), 1));  // two may be two spells of bad weather
   EXPECT_TRUE(host.is_tarpit(seconds(1), 1));
-  EXPECT_TRUE(host.is_tarpit(seconds(1), 20));    // 602 s for 23
+  EXPECT_TRUE(host.is_tarpit(seconds(1), 20));  // 602 s for 23
   EXPECT_FALSE(host.is_tarpit(seconds(1), 30));
   for (int i = 0; i < 9; ++i) EXPECT_FALSE(host.is_tarpit(seconds(21), 1)) << i;
   for (int i = 0; i < 60; ++i) (void)host.is_tarpit(seconds(21), 1);

@@ -31,7 +31,7 @@ struct PeerScript {
   std::function<std::optional<PeerReply>(const std::string& rcpt)> on_rcpt;
   std::function<std::optional<PeerReply>(const std::string& rcpt)> on_data_end;
   Duration rcpt_takes{};  // the loop's clock skips so far at each RCPT
-  uint32_t die_at = 0;  // cuts the connection at the so-manieth end of data instead of answering
+  uint32_t die_at = 0;    // cuts the connection at the so-manieth end of data instead of answering
   uint32_t close_after = 0;  // 421 to the MAIL after so many messages, per connection
 };
 

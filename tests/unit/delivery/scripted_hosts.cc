@@ -75,6 +75,7 @@ bool SilentHost::is_asked() const {
 
 ScriptedHosts::ScriptedHosts(net::Loop& loop)
     : loop_(loop),
+      tls_(std::move(*net::TlsContext::self_signed_server("mx.example.com"))),
       keeper_(std::make_unique<Peer>(loop, PeerScript{}, *net::Endpoint::from_ip(kKeeper, 0))) {}
 
 std::string ScriptedHosts::say(const std::vector<std::string>& words, const std::string& line) {
@@ -90,9 +91,12 @@ std::string ScriptedHosts::say(const std::vector<std::string>& words, const std:
   if (!peer) {
     PeerScript script;
     script.server.dsn = true;
+    script.server.starttls = what == "tls";
+    script.server.pipelining = what != "slow";  // so that each reply is awaited by itself
+    script.tls = tls_.get();
     peer = std::make_unique<Peer>(loop_, std::move(script), *at);
   }
-  if (what == "takes") return {};
+  if (what == "takes" || what == "tls") return {};
   const size_t rest = line.find(what, line.find(words[0]) + words[0].size()) + what.size();
   const std::string said = rest < line.size() ? line.substr(rest + 1) : "";
   const std::optional<PeerReply> reply = said == "ok" ? std::nullopt : reply_of(said);
@@ -122,7 +126,8 @@ bool ScriptedHosts::silence() const {
 }
 
 bool ScriptedHosts::all_closed() const {
-  return std::all_of(peers_.begin(), peers_.end(), [](const auto& p) { return p.second->open == 0; });
+  return std::all_of(peers_.begin(), peers_.end(),
+                     [](const auto& p) { return p.second->open == 0; });
 }
 
 }  // namespace volley::delivery

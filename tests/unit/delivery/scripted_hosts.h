@@ -40,6 +40,7 @@ class ScriptedHosts {
 
  private:
   net::Loop& loop_;
+  std::unique_ptr<net::TlsContext> tls_;
   std::unique_ptr<Peer> keeper_;  // keeps the port for us; nobody is sent there
   std::map<std::string, std::unique_ptr<Peer>> peers_;
   std::vector<std::unique_ptr<SilentHost>> silent_;

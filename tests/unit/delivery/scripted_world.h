@@ -45,6 +45,7 @@ class World final : public Router::Receiver {
   World() : start_(loop.now()), beat_(loop, [this] { beat(); }) {
     settings.hostname = "mail.example.org";
     settings.progress_interval = std::chrono::milliseconds(10);
+    settings.connect_timeout = std::chrono::seconds(10);  // within what work waits for
     settings.smtp_port = hosts.port();
     settings.mta_sts = settings.dane = false;
     settings.dns.allow_private = true;
@@ -140,7 +141,8 @@ class World final : public Router::Receiver {
     context->record.id = kCampaign;
     context->record.created_ms = kQueueStart;
     context->record.from_domain = "example.com";
-    context->renderer = std::move(*message::Renderer::compile(content, std::vector<std::string>{"name"}));
+    context->renderer =
+        std::move(*message::Renderer::compile(content, std::vector<std::string>{"name"}));
     context->control = std::make_shared<CampaignControl>();
   }
 

@@ -9,9 +9,8 @@ constexpr uint16_t kA = 1, kCname = 5, kMx = 15, kTxt = 16, kAaaa = 28, kTlsa = 
 constexpr uint16_t kAuthenticated = 0x0020;
 
 uint16_t type_called(const std::string& name) {
-  static const std::map<std::string, uint16_t> kTypes{{"a", kA},     {"aaaa", kAaaa},
-                                                      {"mx", kMx},   {"cname", kCname},
-                                                      {"txt", kTxt}, {"tlsa", kTlsa}};
+  static const std::map<std::string, uint16_t> kTypes{
+      {"a", kA}, {"aaaa", kAaaa}, {"mx", kMx}, {"cname", kCname}, {"txt", kTxt}, {"tlsa", kTlsa}};
   const auto found = kTypes.find(name);
   return found == kTypes.end() ? kAnything : found->second;
 }

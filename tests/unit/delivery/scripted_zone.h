@@ -35,7 +35,7 @@ class ScriptedZone {
   struct Entry {
     Fault fault = Fault::kNone;
     std::vector<std::pair<uint16_t, std::string>> data{};  // preference (of MX), and RDATA
-    std::string target{};  // of cname
+    std::string target{};                                  // of cname
     uint32_t ttl = 300;
     bool secure = false;
   };

@@ -114,8 +114,8 @@ void FakeServer::answer_datagram() {
   if (stop_ || n < 17) return;
   const std::optional<Packet> reply = reply_to(buffer.data());
   if (!reply) return;
-  ::sendto(socket_, reply->bytes.data(), reply->bytes.size(), 0,
-           reinterpret_cast<sockaddr*>(&from), size);
+  ::sendto(socket_, reply->bytes.data(), reply->bytes.size(), 0, reinterpret_cast<sockaddr*>(&from),
+           size);
 }
 
 // One question a connection.
