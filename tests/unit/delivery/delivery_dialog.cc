@@ -69,7 +69,8 @@ class Player {
 
   std::string play() {
     for (const std::string& line : dialog_.lines) {
-      if (std::string wrong = step(line); !wrong.empty()) return wrong + "  (line: " + line + ")";
+      if (std::string wrong = step(line); !wrong.empty())
+        return wrong.append("  (line: ").append(line).append(")");
     }
     return asserted_ ? "" : "nothing is expected";
   }

@@ -101,7 +101,7 @@ std::string ScriptedHosts::say(const std::vector<std::string>& words, const std:
   const std::string said = rest < line.size() ? line.substr(rest + 1) : "";
   const std::optional<PeerReply> reply = said == "ok" ? std::nullopt : reply_of(said);
   if (!reply && said != "ok") return "no reply: " + said;
-  const auto always = [reply](const std::string&) { return reply; };
+  const auto always = [reply](const std::string&) { return std::optional<PeerReply>(reply); };
   if (what == "greeting") {
     peer->script.greeting = reply;
   } else if (what == "rcpt") {
@@ -109,7 +109,7 @@ std::string ScriptedHosts::say(const std::vector<std::string>& words, const std:
   } else if (what == "data") {
     peer->script.on_data_end = always;
   } else if (what == "slow") {
-    peer->script.rcpt_takes = std::chrono::seconds(reply->code);
+    peer->script.rcpt_takes = std::chrono::seconds(reply ? reply->code : 0);
   } else {
     return "no such thing: " + what;
   }
