@@ -69,6 +69,7 @@ struct Loop::Impl {
 
   TimePoint now{};
   bool now_valid = false;
+  Duration skipped{};
   std::function<void(Duration)> observer;
   TimePoint turn_start{};
   uint64_t idle_before = 0;
@@ -237,8 +238,24 @@ TimePoint Loop::now() {
 }
 
 void Loop::refresh_now() {
-  impl_->now = monotonic_now();
+  impl_->now = monotonic_now() + impl_->skipped;
   impl_->now_valid = true;
+}
+
+void Loop::skip(Duration ahead) {
+  impl_->skipped += ahead;
+  refresh_now();
+  uint64_t ms = static_cast<uint64_t>(std::chrono::floor<std::chrono::milliseconds>(ahead).count());
+  uv_walk(
+      uv(),
+      [](uv_handle_t* handle, void* arg) {
+        if (handle->type != UV_TIMER || !uv_is_active(handle)) return;
+        auto* timer = reinterpret_cast<uv_timer_t*>(handle);
+        const uint64_t left = uv_timer_get_due_in(timer), gone = *static_cast<uint64_t*>(arg);
+        uv_timer_start(timer, timer->timer_cb, left > gone ? left - gone : 0, 0);
+      },
+      &ms);
+  uv_async_send(&impl_->wakeup);  // a turn runs what is due, and then must not block
 }
 
 void Loop::add_turn_hook(Phase phase, TurnHook& hook) {

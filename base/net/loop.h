@@ -83,6 +83,8 @@ class Loop {
   // time.
   TimePoint now();
   void refresh_now();
+  // For tests: the clock jumps ahead, and what was due meanwhile goes off at the next turn.
+  void skip(Duration ahead);
 
   void add_turn_hook(Phase phase, TurnHook& hook);
   void remove_turn_hook(TurnHook& hook);  // also from inside a hook

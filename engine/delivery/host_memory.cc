@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr size_t kMostHosts = 100'000;
 constexpr uint32_t kSureAfter = 2;
-constexpr size_t kMessages = 16, kRecipients = 17, kProven = 18;
+constexpr size_t kMessages = 16, kRecipients = 17, kProven = 18, kTarpit = 19;
 
 constexpr size_t bit_of(smtp::Quirks quirk) { return static_cast<size_t>(std::countr_zero(quirk)); }
 
@@ -32,8 +32,8 @@ struct HostMemory::Fact {
 };
 
 // Broken TLS is usually mended soon, and going without is the worse choice.
-const std::array<HostMemory::Fact, 11>& HostMemory::table() {
-  static const std::array<Fact, 11> kTable{{
+const std::array<HostMemory::Fact, 12>& HostMemory::table() {
+  static const std::array<Fact, 12> kTable{{
       {bit_of(smtp::kNoPipelining), "no_pipelining", hours(7 * 24)},
       {bit_of(smtp::kNoTls), "no_tls", hours(1)},
       {bit_of(smtp::kNeedsRset), "needs_rset", hours(7 * 24)},
@@ -45,6 +45,7 @@ const std::array<HostMemory::Fact, 11>& HostMemory::table() {
       {kMessages, "messages", hours(24)},
       {kRecipients, "recipients", hours(7 * 24)},
       {kProven, "proven", hours(7 * 24)},
+      {kTarpit, "tarpit", hours(1)},
   }};
   return kTable;
 }
@@ -66,6 +67,7 @@ HostFacts HostMemory::facts(const std::string& host, WallTime now) const {
   }
   if (now < entry.until[kMessages]) facts.messages = entry.messages;
   if (now < entry.until[kRecipients]) facts.recipients = entry.recipients;
+  facts.tarpit = now < entry.until[kTarpit];
   facts.proven = now < entry.until[kProven];
   return facts;
 }
@@ -118,6 +120,14 @@ void HostMemory::takes_recipients(const std::string& host, uint32_t recipients, 
   const bool known = now < entry.until[kRecipients];
   entry.recipients = known ? std::min(entry.recipients, recipients) : recipients;
   keep(entry, kRecipients, now);
+}
+
+bool HostMemory::tarpit(const std::string& host, WallTime now) {
+  const std::lock_guard lock(mutex_);
+  Entry& entry = entry_of(host);
+  const bool news = entry.until[kTarpit] <= now;
+  keep(entry, kTarpit, now);
+  return news;
 }
 
 void HostMemory::proven(const std::string& host, WallTime now) {

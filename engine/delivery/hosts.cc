@@ -5,6 +5,22 @@
 #include "engine/delivery/retry.h"
 
 namespace volley::delivery {
+namespace {
+
+constexpr Duration kTarpit = std::chrono::seconds(20);
+constexpr uint32_t kLeastReplies = 3, kMostReplies = 20;
+
+}  // namespace
+
+bool Host::is_tarpit(Duration took, uint32_t replies) {
+  rcpt_time += took;
+  rcpt_replies += replies;
+  while (rcpt_replies > kMostReplies) {
+    rcpt_time /= 2;
+    rcpt_replies /= 2;
+  }
+  return rcpt_replies >= kLeastReplies && rcpt_time > kTarpit * rcpt_replies;
+}
 
 void Host::failed(TimePoint now, Random& random) {
   ++failures;

@@ -28,10 +28,14 @@ struct Host {
   TimePoint bad_until{};
   TimePoint others_first_until{};  // a message needs what it lacks
   bool without_smtputf8 = false;   // at its last EHLO
+  Duration rcpt_time{};            // what the last recipients took, all together
+  uint32_t rcpt_replies = 0;
 
   bool bad(TimePoint now) const { return failures > 0 && now < bad_until; }
   void failed(TimePoint now, Random& random);
   void worked() { failures = 0; }
+  // True while recipients take more than 20 s each, on average of the last 10 to 20; one or two alone say little.
+  bool is_tarpit(Duration took, uint32_t replies);
 };
 
 class Hosts {

@@ -39,17 +39,21 @@ bool before_mail(smtp::Stage stage) {
 }
 
 bool no_such_host(const smtp::Outcome& outcome) {
-  return outcome.kind == Kind::kFailed && outcome.reply.code == 0 &&
-         outcome.local == kNoHost;
+  return outcome.kind == Kind::kFailed && outcome.reply.code == 0 && outcome.local == kNoHost;
+}
+
+bool about_the_path(const smtp::Outcome& outcome, const smtp::Verdict& verdict) {
+  return before_mail(outcome.stage) || verdict.scope == smtp::Scope::kPath;
 }
 
 bool bounces(const smtp::Outcome& outcome, const smtp::Verdict& verdict, const Attempt& attempt) {
   // DNS said twice, an attempt apart, that there is nobody to talk to.
   if (no_such_host(outcome)) return attempt.before > 0 && attempt.last_code == 0;
-  if (before_mail(outcome.stage) || verdict.scope == smtp::Scope::kPath) return false;
-  if (verdict.bounce()) return true;
-  return verdict.has(Effect::kBounceSecond) && attempt.before > 0 && outcome.reply.code != 0 &&
-         attempt.last_code == outcome.reply.code;
+  if (about_the_path(outcome, verdict)) return false;
+  const bool said_before =
+      attempt.before > 0 && outcome.reply.code != 0 && attempt.last_code == outcome.reply.code;
+  if (!verdict.bounce()) return verdict.has(Effect::kBounceSecond) && said_before;
+  return !attempt.doubted || outcome.reply.code == 0 || said_before;
 }
 
 bool speaks_of_us(smtp::ReplyClass cls) {
@@ -125,6 +129,10 @@ PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdic
                        !outcome.retry_now && verdict.action != smtp::Action::kRetryNow;
   action.refusal = penalty && (at_connect || (!lost && about_path));
   action.permanent = action.refusal && outcome.reply.first_digit() == 5;
+  action.final =
+      outcome.reply.first_digit() == 5 && verdict.bounce() && !about_the_path(outcome, verdict);
+  action.unknown_recipient = action.final && (verdict.cls == smtp::ReplyClass::kInv ||
+                                              verdict.cls == smtp::ReplyClass::kIna);
   action.answer = !lost && !action.refusal && verdict.scope != smtp::Scope::kPath;
   action.pause = verdict.pause_path;
   action.hold = effect.hold_minutes ? std::chrono::minutes(effect.hold_minutes) : kUsualHold;
@@ -152,6 +160,15 @@ PathAction certificate_refused(PathAction action) {
   action.pause_campaign = true;
   action.until_resumed = true;
   action.rule = "certificate";
+  return action;
+}
+
+PathAction tarpit_action() {
+  PathAction action;
+  action.connections = 1;
+  action.why_connections = "a tarpit: over 20 s for each recipient";
+  action.hold = kUsualHold;
+  action.rule = "tarpit";
   return action;
 }
 

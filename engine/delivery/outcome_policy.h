@@ -28,6 +28,7 @@ struct Attempt {
   uint32_t free_retries = 0;  // of this recipient, since it was claimed
   uint16_t last_code = 0;     // of the attempt before
   int64_t age_ms = 0;         // retry_age_ms()
+  bool doubted = false;       // by the SiteBreaker: a bounce needs a second opinion
 };
 
 // No connection came about, in our own words.
@@ -49,10 +50,13 @@ struct PathAction {
   bool refusal = false;    // they refuse us: for the Brakes
   bool permanent = false;  // by a 5xx
   bool answer = false;  // they speak to us about recipients and messages: all is well with the path
-  Duration pause{};     // zero: none
-  Duration hold{};      // how long the limits below stay
+  bool final = false;   // a 5xx that bounces whom it is about
+  bool unknown_recipient = false;          // and says that there is nobody of that name
+  Duration pause{};                        // zero: none
+  Duration hold{};                         // how long the limits below stay
   uint32_t connections = 0, messages = 0;  // at most; 0: leave
-  double rate = 0;                         // messages/s; 0: leave
+  const char* why_connections = "the receiver's reply";
+  double rate = 0;  // messages/s; 0: leave
   bool halve_connections = false, halve_rate = false, halve_messages = false;
   bool reconnect = false, next_host = false, force_tls = false, no_pipelining = false;
   bool pause_campaign = false;
@@ -72,5 +76,7 @@ struct PathAction {
 PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdict);
 // The relay's certificate does not fit: for a person to mend, as a refused login is.
 PathAction certificate_refused(PathAction action);
+// Of a host that takes more than 20 s for each recipient: one connection is enough to wait in.
+PathAction tarpit_action();
 
 }  // namespace volley::delivery

@@ -32,7 +32,9 @@ smtp::Outcome no_address(const std::string& host, const dns::AddressAnswer& answ
 
 std::optional<size_t> PathPool::choose_host(TimePoint now) {
   // One that lacks something for a message comes last, whatever its preference.
-  const auto usable = [&](const auto& host) { return !host->bad(now) && now >= host->others_first_until; };
+  const auto usable = [&](const auto& host) {
+    return !host->bad(now) && now >= host->others_first_until;
+  };
   const bool others = std::any_of(hosts_.begin(), hosts_.end(), usable);
   std::vector<size_t> equals;
   for (size_t i = 0; i < hosts_.size(); ++i) {
@@ -178,6 +180,7 @@ void PathPool::start_session(size_t host, std::vector<net::Endpoint> addresses, 
   options.idle = tools_.settings.idle_connection;
   options.messages = std::max(1u, site_.message_limit(now));
   if (facts.messages > 0) options.messages = std::min(options.messages, facts.messages);
+  if (facts.tarpit) static_cast<void>(site_.act(tarpit_action(), now));
   options.recipients = facts.recipients > 0 ? facts.recipients : path_->limits.recipients;
   sessions_.push_back(std::make_unique<Session>(tools_.loop, *this, std::move(options)));
   site_.connection(1);

@@ -114,6 +114,10 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void act(const PathAction& action, const smtp::Outcome& outcome, std::string_view campaign,
            TimePoint now, net::TlsFailure tls_failure = net::TlsFailure::kNone);
   void brake(const Braking& braking, std::string_view campaign, TimePoint now);
+  void doubt_bounces(const PathAction& action, const smtp::Outcome& outcome,
+                     std::string_view campaign, TimePoint now);
+  void pause_site(Duration length, const std::string& why, bool doubt, TimePoint now);
+  void watch_for_tarpit(Host& host, const smtp::TxnResult& result, TimePoint now);
   std::string_view some_campaign() const;
   bool keeps_pace(ActiveWork& work, TimePoint now);
   bool pick(ActiveWork& work, Message& message, TimePoint now);

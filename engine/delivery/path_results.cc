@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/log.h"
 #include "engine/delivery/path_pool.h"
 #include "engine/delivery/site_runner.h"
 
@@ -51,6 +52,7 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
   Host& host = *session.host();
   tools_.memory.hosts.takes_recipients(host.key, result.rcpt_limit, wall_now());
   session.limit_recipients(result.rcpt_limit);
+  watch_for_tarpit(host, result, now);
   if (result.outcome.kind == Kind::kDelivered) {
     if (host.delivered < kProvenAfter && ++host.delivered == kProvenAfter) {
       tools_.memory.hosts.proven(host.key, wall_now());
@@ -74,16 +76,18 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
   Host& host = *session.host();
   const Answer answer{&outcome, host.name, session.source(), true};
   if (outcome.kind == Kind::kDelivered) {
+    site_.breaker.taken();
     if (site_.refused) report(path_action(outcome, {}), {}, now);
     return tools_.ledger.decide(work, index, {false, Verdict::kDelivered, 0}, answer, now);
   }
   const smtp::Verdict verdict = tools_.classifier.classify(outcome, path_->provider);
-  Decision decision = decide(outcome, verdict, attempt(work, index, now),
-                             work.work->campaign->record.retry, tools_.random);
   const PathAction action = path_action(outcome, verdict);
   const std::string& campaign = work.work->destination.campaign;
   // One reply to a hundred recipients is one hint, not a hundred.
   const bool news = std::find(told.begin(), told.end(), verdict.rule) == told.end();
+  if (news || outcome.stage == smtp::Stage::kRcpt) doubt_bounces(action, outcome, campaign, now);
+  Decision decision = decide(outcome, verdict, attempt(work, index, now),
+                             work.work->campaign->record.retry, tools_.random);
   if (news) {
     told.push_back(verdict.rule);
     act(action, outcome, campaign, now);
@@ -159,18 +163,56 @@ void PathPool::act(const PathAction& action, const smtp::Outcome& outcome,
   }
   if (path_->shares > 1 && !action.nothing()) {
     const bool ours = reply.code == 0 && action.until_resumed;
-    tools_.foreman.tell({path_, action, ours ? outcome.error : reply.str(), {}, {}});
+    tools_.foreman.tell({path_, action, ours ? outcome.error : reply.str(), {}, {}, false});
   }
 }
 
 void PathPool::brake(const Braking& braking, std::string_view campaign, TimePoint now) {
-  if (braking.pause_site) {
-    site_.pause(*braking.pause_site, kInARow, now);
-    if (path_->shares > 1) tools_.foreman.tell({path_, {}, {}, *braking.pause_site, kInARow});
-  }
+  if (braking.pause_site) pause_site(*braking.pause_site, kInARow, false, now);
   if (!braking.pause_campaign_reason.empty()) {
     tools_.foreman.pause_campaign(campaign, braking.pause_campaign_reason);
   }
+}
+
+void PathPool::pause_site(Duration length, const std::string& why, bool doubt, TimePoint now) {
+  site_.pause(length, why, now);
+  if (path_->shares > 1) tools_.foreman.tell({path_, {}, {}, length, why, doubt});
+  log_warn(fmt::format("{} is paused for {} min: {}", site_.name(),
+                       std::chrono::duration_cast<std::chrono::minutes>(length).count(), why));
+}
+
+// What looks like an outage, a misroute or a blocklist must not use up a list.
+void PathPool::doubt_bounces(const PathAction& action, const smtp::Outcome& outcome,
+                             std::string_view campaign, TimePoint now) {
+  if (!action.final) return;
+  SiteBreaker& breaker = site_.breaker;
+  switch (breaker.refused(action.unknown_recipient, now)) {
+    case SiteBreaker::Trip::kNone:
+      return;
+    case SiteBreaker::Trip::kUnknownRecipients:
+      return pause_site(breaker.pause(),
+                        fmt::format("{} of its last {} recipients are said to be unknown: {}",
+                                    breaker.unknown(), SiteBreaker::kWindow, outcome.reply.str()),
+                        true, now);
+    case SiteBreaker::Trip::kEverything: {
+      const std::string why =
+          fmt::format("{} messages in a row are refused where mail was taken before: {}",
+                      breaker.in_a_row(), outcome.reply.str());
+      pause_site(breaker.pause(), why, true, now);
+      return tools_.foreman.pause_campaign(campaign, site_.name() + ": " + why);
+    }
+  }
+}
+
+// One connection is enough to wait in; what waits for other sites has the rest.
+void PathPool::watch_for_tarpit(Host& host, const smtp::TxnResult& result, TimePoint now) {
+  if (result.rcpt_replies == 0 || !host.is_tarpit(result.rcpt_time, result.rcpt_replies)) return;
+  if (tools_.memory.hosts.tarpit(host.key, wall_now())) {
+    log_warn(host.name + " takes more than 20 s for each recipient: one connection to " +
+             site_.name());
+  }
+  act(tarpit_action(), {}, {}, now);
+  wake();
 }
 
 bool PathPool::fail_some(TimePoint now) {

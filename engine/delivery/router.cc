@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/net/loop.h"
+#include "dns/cache.h"
 #include "engine/delivery/limits.h"
 #include "engine/smtp/providers.h"
 
@@ -16,6 +19,17 @@ namespace {
 constexpr Duration kConfirmAfter = std::chrono::seconds(60);
 constexpr Duration kConfirmWithin = std::chrono::hours(7 * 24);
 constexpr size_t kLongestSiteName = 100;
+constexpr size_t kMostSites = 4;  // of one domain, in kSitesWithin
+constexpr Duration kSitesWithin = std::chrono::hours(24);
+constexpr size_t kDomainsWatched = 20'000;
+
+// What sites one domain's MX sets were; hashes of their names.
+struct SitesOfDomain {
+  std::array<uint64_t, kMostSites> names{};
+  size_t count = 0;
+  TimePoint until{};
+  bool too_many = false;
+};
 
 RouteAnswer refusal(bool permanent, uint16_t code, std::string_view enhanced, std::string text) {
   RouteAnswer answer;
@@ -66,7 +80,8 @@ struct Router::Impl {
   std::unordered_map<std::string, Search> searches;                  // by domain
   std::unordered_map<dns::QueryId, std::string> queries;             // whose
   std::unordered_map<std::string, std::weak_ptr<const Path>> paths;  // by key
-  std::unordered_map<std::string, TimePoint> not_found;              // domain -> first NXDOMAIN
+  std::unordered_map<std::string, TimePoint> not_found;  // domain -> when an NXDOMAIN confirms
+  dns::TtlCache<SitesOfDomain> sites_of{kDomainsWatched};
   size_t sweep_at = 1024;
 
   const Route* static_route(std::string_view domain) const {
@@ -152,7 +167,7 @@ struct Router::Impl {
     path.limits = effective_limits(settings, path.provider, domain, path.hosts, false);
     const SiteOverride* own = matching_override(settings, domain, path.hosts);
     path.site = own != nullptr          ? own->match
-                : path.provider.empty() ? mx_set_name(path.hosts)
+                : path.provider.empty() ? site_of(domain, mx_set_name(path.hosts))
                                         : path.provider;
     path.key = path_key(path.site, path.hosts, path.port);
     if (path.mx_authenticated) path.key += " dnssec";
@@ -163,11 +178,35 @@ struct Router::Impl {
     return answer;
   }
 
-  RouteAnswer no_such_domain(const std::string& domain) {
+  std::string site_of(const std::string& domain, std::string name) {
+    const TimePoint now = clock();
+    SitesOfDomain sites;
+    sites.until = now + kSitesWithin;
+    if (const SitesOfDomain* known = sites_of.find(domain, now)) sites = *known;
+    const auto end = sites.names.begin() + static_cast<std::ptrdiff_t>(sites.count);
+    const uint64_t hash = xxh64(name);
+    if (std::find(sites.names.begin(), end, hash) != end) return name;
+    const bool full = sites.count == kMostSites;
+    if (full && sites.too_many) return domain;
+    if (full) {
+      sites.too_many = true;
+      name = domain;
+      log_warn(domain +
+               " has other mail exchangers at every look-up: they share one site's limits");
+    } else {
+      sites.names[sites.count++] = hash;
+    }
+    sites_of.put(domain, sites, sites.until - now, now);
+    return name;
+  }
+
+  // The same answer out of the resolver's cache confirms nothing.
+  RouteAnswer no_such_domain(const std::string& domain, Duration ttl) {
     sweep();
     const TimePoint now = clock();
-    const auto [seen, first] = not_found.try_emplace(domain, now);
-    if (!first && now - seen->second >= kConfirmAfter) {
+    const auto [confirms, first] =
+        not_found.try_emplace(domain, now + std::max(kConfirmAfter, ttl));
+    if (!first && now >= confirms->second) {
       return refusal(true, 550, "5.1.2", "no such domain: " + domain);
     }
     return refusal(false, 451, "4.4.4", "no such domain, to be confirmed: " + domain);
@@ -202,7 +241,7 @@ struct Router::Impl {
       case dns::MxKind::kNullMx:
         return refusal(true, 556, "5.1.10", "domain accepts no mail (null MX): " + domain);
       case dns::MxKind::kNxDomain:
-        return no_such_domain(domain);
+        return no_such_domain(domain, mx.ttl);
       case dns::MxKind::kTempFail:
         break;
     }

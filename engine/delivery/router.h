@@ -5,6 +5,8 @@
 //            named in [site."..."] is a site of its own. A domain with an MTA-STS policy in force has only the hosts that the
 //            policy names, on a path of their own. A Path is one MX set within a site: sessions are shared only within
 //            a path, limits within the site.
+// Rotation   A domain whose MX set is another one at each look-up would have a new site, with fresh limits, each time: after
+//            four in a day, its further sets belong to one site that has the domain's name.
 // Ownership  The Receiver outlives the Router. Paths are shared and immutable; one object per MX set and Router, so pointers
 //            of one Router compare; across loops compare Path::key.
 // Thread     The loop's.
@@ -80,7 +82,8 @@ class Router final : public dns::Resolver::Receiver {
          Receiver& receiver, std::function<TimePoint()> clock = monotonic_now);
   ~Router() override;
   // Answers by on_route(id) later, or at once through the return value when no look-up is needed (static route). Several ids
-  // may wait for one domain. The first NXDOMAIN is temporary (451 4.4.4); one more, a minute or later, is permanent.
+  // may wait for one domain. The first NXDOMAIN is temporary (451 4.4.4); one more, a minute or later and not out of the
+  // resolver's cache, is permanent.
   std::optional<RouteAnswer> route(std::string_view domain, uint64_t id);
   void on_mx(dns::QueryId id, const dns::MxAnswer& answer) override;
   void on_addresses(dns::QueryId id, const dns::AddressAnswer& answer) override;

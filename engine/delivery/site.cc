@@ -158,6 +158,7 @@ bool Site::act(const PathAction& action, TimePoint now) {
     limit.value = limit.holds(now) ? std::min(limit.value, value) : value;
     limit.until = std::max(limit.until, until);
   };
+  if (action.connections || action.halve_connections) why_connections_ = action.why_connections;
   if (action.connections) tighten(connections_cap_, action.connections);
   if (action.halve_connections && may_halve(connections_cap_, now)) {
     const double total = connections_cap_.holds(now) ? connections_cap_.value : limits_.connections;
@@ -253,7 +254,7 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
 
 std::string_view Site::connections_from(TimePoint now) const {
   const bool learned = connection_limit(now) < share(limits_.connections);
-  return learned ? std::string_view("the receiver's reply") : limits_.connections_from;
+  return learned ? std::string_view(why_connections_) : limits_.connections_from;
 }
 
 std::string connections_bind(uint32_t limit, std::string_view from) {
@@ -283,7 +284,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
 
 bool Site::learned(TimePoint now) const {
   return paused(now) || now < quota_until_ || connections_cap_.holds(now) || rate_cap_.holds(now) ||
-         messages_cap_.holds(now) || force_tls(now) || refused;
+         messages_cap_.holds(now) || force_tls(now) || refused || breaker.is_open(now);
 }
 
 }  // namespace volley::delivery

@@ -16,6 +16,7 @@
 #include "engine/delivery/limits.h"
 #include "engine/delivery/outcome_policy.h"
 #include "engine/delivery/router.h"
+#include "engine/delivery/site_breaker.h"
 #include "engine/delivery/site_table.h"
 #include "engine/delivery/work.h"
 #include "metrics/registry.h"
@@ -77,6 +78,8 @@ class Site {
   void note(std::string_view reply) { last_reply_ = reply; }
   void refresh_gauges(TimePoint now);
 
+  SiteBreaker breaker;
+
   // Refusals since the last success: the Brakes want to hear of the first success after one.
   bool refused = false;
 
@@ -117,6 +120,7 @@ class Site {
   TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
   bool paused_until_resumed_ = false;
   std::string why_paused_, last_reply_;
+  const char* why_connections_ = "";
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;

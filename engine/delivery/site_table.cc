@@ -199,6 +199,7 @@ void SiteTable::hear(const SiteNews& news) {
   // Whether a campaign pauses is said where the reply was heard.
   static_cast<void>(site.act(news.action, now));
   if (news.pause > Duration{}) site.pause(news.pause, news.reason, now);
+  if (news.doubt) site.breaker.open(now);
   impl_->wake(runner);
   impl_->arm();
 }

@@ -48,6 +48,7 @@ struct SiteNews {
   std::string reply;   // the receiver's words
   Duration pause{};    // zero: none; beside what the action says
   std::string reason;  // of the pause
+  bool doubt = false;  // bounces need a second opinion
 };
 
 class SiteTable {

@@ -168,6 +168,7 @@ bool Client::unsolicited(std::string_view bytes) {
 void Client::on_reply(Reply reply, std::string_view rest, TimePoint now) {
   const Pending entry = fifo_.front();
   fifo_.pop_front();
+  take_time(entry, now);
   head_armed_ = false;
   body_limit_ = kNever;
   const bool conflict = reply.conflict && entry.verb != Verb::kEhlo;
@@ -191,6 +192,18 @@ void Client::on_reply(Reply reply, std::string_view rest, TimePoint now) {
   if (conflict && state_ != State::kClosed) {
     protocol_error(stage_of(entry.verb), "reply lines with contradicting codes: " + text);
   }
+}
+
+// How long recipients take. Measured from MAIL, since a server that pipelines may hold all its replies back together. What
+// came together with the reply to the message ahead says nothing: that may be what took so long.
+void Client::take_time(const Pending& entry, TimePoint now) {
+  if (entry.verb != Verb::kMail && entry.verb != Verb::kRcpt) return;
+  Txn* txn = find(entry.txn);
+  if (txn == nullptr) return;
+  if (!txn->mail_since && head_armed_) txn->mail_since = head_since_;
+  if (!txn->mail_since || entry.verb == Verb::kMail) return;
+  txn->rcpt_time = now - *txn->mail_since;
+  ++txn->rcpt_replies;
 }
 
 void Client::dispatch(const Pending& entry, Reply reply, std::string_view rest, TimePoint now) {

@@ -136,6 +136,9 @@ class Client {
     uint32_t pending = 0;      // replies outstanding
     uint32_t accepted = 0;
     uint32_t rcpt_limit = 0;
+    uint32_t rcpt_replies = 0;
+    std::optional<TimePoint> mail_since;  // when its MAIL was the oldest command unanswered
+    Duration rcpt_time{};
     uint64_t begin = 0;  // output position of its first byte
     uint64_t end = 0;    // output position after its end of data
     bool chunked = false;
@@ -176,6 +179,7 @@ class Client {
   bool unsolicited(std::string_view bytes);
   void on_reply(Reply reply, std::string_view rest, TimePoint now);
   void dispatch(const Pending& entry, Reply reply, std::string_view rest, TimePoint now);
+  void take_time(const Pending& entry, TimePoint now);
   void push(Verb verb, TxnId txn = kNoTxn, uint32_t rcpt = 0);
   void push_body(Verb verb, Txn& txn, uint64_t asked);
   bool blocked() const { return !fifo_.empty() && fifo_.back().last; }

@@ -347,7 +347,8 @@ void Client::finish(TxnId id, Outcome outcome) {
   for (auto& [rcpt, refusal] : txn->refused) {
     held.refusals.push_back({id, rcpt, std::move(refusal)});
   }
-  held.result = {id, std::move(outcome), txn->accepted, txn->rcpt_limit};
+  held.result = {
+      id, std::move(outcome), txn->accepted, txn->rcpt_limit, txn->rcpt_time, txn->rcpt_replies};
   txns_.erase(txn);
 }
 

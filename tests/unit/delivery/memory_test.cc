@@ -8,6 +8,8 @@
 #include <fstream>
 #include <string>
 
+#include "engine/delivery/hosts.h"
+
 namespace volley::delivery {
 namespace {
 
@@ -48,6 +50,29 @@ TEST(HostMemory, TheSmallestNumberOfRecipientsCounts) {
   memory.takes_recipients(kHost, 30, kNow);
   memory.takes_recipients(kHost, 0, kNow);
   EXPECT_EQ(memory.facts(kHost, kNow).recipients, 10u);
+}
+
+TEST(HostMemory, ATarpitIsRememberedForAnHour) {
+  HostMemory memory, after;
+  EXPECT_TRUE(memory.tarpit(kHost, kNow));
+  EXPECT_FALSE(memory.tarpit(kHost, kNow + minutes(30)));
+  EXPECT_TRUE(memory.facts(kHost, kNow + minutes(89)).tarpit);
+  EXPECT_FALSE(memory.facts(kHost, kNow + minutes(90)).tarpit);
+  ASSERT_TRUE(after.load(memory.to_json(kNow + minutes(31)), kNow + minutes(31)).ok());
+  EXPECT_TRUE(after.facts(kHost, kNow + minutes(89)).tarpit);
+}
+
+TEST(Host, IsATarpitOnAverage) {
+  using std::chrono::seconds;
+  Host host;
+  EXPECT_FALSE(host.is_tarpit(seconds(300), 1));
+  EXPECT_FALSE(host.is_tarpit(seconds(300), 1));  // two may be two spells of bad weather
+  EXPECT_TRUE(host.is_tarpit(seconds(1), 1));
+  EXPECT_TRUE(host.is_tarpit(seconds(1), 20));  // 602 s for 23
+  EXPECT_FALSE(host.is_tarpit(seconds(1), 30));
+  for (int i = 0; i < 9; ++i) EXPECT_FALSE(host.is_tarpit(seconds(21), 1)) << i;
+  for (int i = 0; i < 60; ++i) (void)host.is_tarpit(seconds(21), 1);
+  EXPECT_TRUE(host.is_tarpit(seconds(21), 1));  // what was long ago counts no more
 }
 
 TEST(HostMemory, AProofIsTakenBack) {

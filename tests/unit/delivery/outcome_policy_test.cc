@@ -149,6 +149,28 @@ TEST_F(Policy, AMissingHostBouncesTheSecondTime) {
   EXPECT_EQ(decided(nobody, second).verdict, Verdict::kBounced);
 }
 
+TEST_F(Policy, ADoubtedBounceNeedsASecondOpinion) {
+  const smtp::Outcome unknown = reply(550, "5.1.1 user unknown");
+  Attempt attempt;
+  attempt.doubted = true;
+  EXPECT_EQ(decided(unknown, attempt).verdict, Verdict::kDeferred);
+  attempt.before = 1;
+  attempt.last_code = 451;
+  EXPECT_EQ(decided(unknown, attempt).verdict, Verdict::kDeferred);
+  attempt.last_code = 550;
+  EXPECT_EQ(decided(unknown, attempt).verdict, Verdict::kBounced);
+}
+
+TEST_F(Policy, WhatBouncesIsFinalAndSomeOfItMeansUnknown) {
+  const PathAction unknown = action(reply(550, "5.1.1 user unknown"));
+  EXPECT_TRUE(unknown.final && unknown.unknown_recipient);
+  const PathAction refused = action(reply(554, "5.7.1 message refused", Stage::kEndOfData));
+  EXPECT_TRUE(refused.final && !refused.unknown_recipient);
+  EXPECT_FALSE(action(reply(451, "4.1.1 user unknown for now")).final);
+  EXPECT_FALSE(action(reply(550, "5.7.1 your IP address is listed at zen.spamhaus.org")).final);
+  EXPECT_FALSE(action(reply(554, "5.7.1 no", Stage::kGreeting)).final);
+}
+
 TEST_F(Policy, TooManyConnectionsHalvesThem) {
   const PathAction act =
       action(reply(421, "4.7.0 too many concurrent connections", Stage::kGreeting));

@@ -74,6 +74,7 @@ class Peer::Conn final : public net::StreamListener {
         return answer(script.greeting);
       case Type::kMail:
         from_ = event.text;
+        envid_ = server_.dsn().envid;
         rcpts_.clear();
         if (script.close_after != 0 && taken_ >= script.close_after) {
           server_.respond(421, "4.7.0", "enough for this connection");
@@ -101,6 +102,7 @@ class Peer::Conn final : public net::StreamListener {
 
   void on_rcpt() {
     const PeerScript& script = peer_.script;
+    if (script.rcpt_takes > Duration{}) peer_.loop_.skip(script.rcpt_takes);
     const auto reply = script.on_rcpt ? script.on_rcpt(rcpt_) : std::nullopt;
     answer(reply);
     if (!reply || reply->code < 300) rcpts_.push_back(rcpt_);
@@ -117,7 +119,7 @@ class Peer::Conn final : public net::StreamListener {
     if (reply && reply->code >= 300) return;
     ++taken_;
     peer_.mails.push_back(
-        {number_, server_.tls(), from_, rcpt_, content_, std::exchange(rcpts_, {})});
+        {number_, server_.tls(), from_, rcpt_, content_, std::exchange(rcpts_, {}), envid_});
     if (peer_.on_mail) peer_.on_mail();
   }
 
@@ -134,7 +136,7 @@ class Peer::Conn final : public net::StreamListener {
   smtp::Server server_;
   net::StreamPtr stream_;
   const size_t number_;
-  std::string from_, rcpt_, content_;
+  std::string from_, rcpt_, content_, envid_;
   std::vector<std::string> rcpts_;
   uint32_t taken_ = 0;
   bool ending_ = false, dead_ = false, garbled_ = false;

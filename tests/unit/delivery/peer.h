@@ -30,7 +30,8 @@ struct PeerScript {
   std::optional<PeerReply> greeting;  // instead of 220
   std::function<std::optional<PeerReply>(const std::string& rcpt)> on_rcpt;
   std::function<std::optional<PeerReply>(const std::string& rcpt)> on_data_end;
-  uint32_t die_at = 0;  // cuts the connection at the so-manieth end of data instead of answering
+  Duration rcpt_takes{};  // the loop's clock skips so far at each RCPT
+  uint32_t die_at = 0;    // cuts the connection at the so-manieth end of data instead of answering
   uint32_t close_after = 0;  // 421 to the MAIL after so many messages, per connection
 };
 
@@ -41,6 +42,7 @@ class Peer {
     bool tls = false;
     std::string from, rcpt, content;   // rcpt: the last of `rcpts`
     std::vector<std::string> rcpts{};  // those accepted
+    std::string envid{};
   };
 
   Peer(net::Loop& loop, PeerScript peer_script,

@@ -126,6 +126,53 @@ TEST_F(RouterTest, NoSuchDomainNeedsASecondOpinion) {
   EXPECT_FALSE(ask("example.com").permanent);
 }
 
+TEST_F(RouterTest, TheSameAnswerOutOfTheCacheIsNoSecondOpinion) {
+  dns::MxAnswer none = mx_answer(dns::MxKind::kNxDomain);
+  none.ttl = std::chrono::minutes(15);
+  resolver.mx_of["example.com"] = none;
+  start();
+  EXPECT_FALSE(ask("example.com").permanent);
+  now += std::chrono::minutes(14);
+  EXPECT_FALSE(ask("example.com").permanent);
+  now += std::chrono::minutes(1);
+  EXPECT_TRUE(ask("example.com").permanent);
+}
+
+TEST_F(RouterTest, ADomainThatRotatesItsExchangersIsOneSiteInTheEnd) {
+  start();
+  std::set<std::string> sites;
+  for (int i = 0; i < 20; ++i) {
+    hosts("example.com", {{10, "mx" + std::to_string(i) + ".example.net"}});
+    const auto path = ask("example.com").path;
+    ASSERT_TRUE(path);
+    EXPECT_EQ(path->hosts[0].name, "mx" + std::to_string(i) + ".example.net");
+    sites.insert(path->site);
+    now += std::chrono::minutes(1);
+  }
+  EXPECT_EQ(sites.size(), 5u);
+  EXPECT_TRUE(sites.contains("example.com"));
+  // One that was there before keeps its name; others have nothing to do with it; a day later it is forgotten.
+  hosts("example.com", {{10, "mx2.example.net"}});
+  EXPECT_EQ(ask("example.com").path->site, "mx2.example.net");
+  hosts("example.org", {{10, "mx19.example.net"}});
+  EXPECT_EQ(ask("example.org").path->site, "mx19.example.net");
+  now += std::chrono::hours(24);
+  hosts("example.com", {{10, "mx19.example.net"}});
+  EXPECT_EQ(ask("example.com").path->site, "mx19.example.net");
+}
+
+TEST_F(RouterTest, ProvidersAndTheOperatorsSitesDoNotRotate) {
+  settings.sites.resize(1);
+  settings.sites[0].match = ".gateway.example.net";
+  start();
+  for (int i = 0; i < 10; ++i) {
+    hosts("example.com", {{10, "alt" + std::to_string(i) + ".aspmx.l.google.com"}});
+    EXPECT_EQ(ask("example.com").path->site, "google");
+    hosts("example.org", {{10, "mx" + std::to_string(i) + ".gateway.example.net"}});
+    EXPECT_EQ(ask("example.org").path->site, ".gateway.example.net");
+  }
+}
+
 // What the desk says about each domain; a fetch ends when the test says so.
 struct FakeDesk final : StsDesk {
   std::map<std::string, StsDecision> says;

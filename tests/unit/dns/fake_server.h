@@ -1,4 +1,5 @@
-// A name server on loopback UDP whose answers a test writes, on a thread of its own.
+// A name server on loopback whose answers a test writes, on a thread of its own. Replies over 1232 octets are truncated, and
+// whole by TCP.
 #pragma once
 
 #include <atomic>
@@ -33,8 +34,12 @@ class FakeServer {
 
  private:
   void serve();
+  std::optional<Packet> reply_to(const uint8_t* query);
+  void answer_datagram();
+  void answer_connection();
   Handler handler_;
-  int socket_ = -1;
+  int socket_ = -1, listener_ = -1;
+  bool by_tcp_ = false;
   uint16_t port_ = 0;
   std::atomic<bool> stop_ = false;
   std::atomic<int> questions_ = 0;

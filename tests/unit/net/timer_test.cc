@@ -30,6 +30,26 @@ TEST(Timer, NeverEarlyAndInOrder) {
   EXPECT_FALSE(a.armed());
 }
 
+TEST(Timer, AClockThatSkipsSetsOffWhatWasDue) {
+  Loop loop;
+  std::vector<int> order;
+  Timer later(loop, [&] { order.push_back(3); });
+  Timer second(loop, [&] { order.push_back(2); });
+  Timer first(loop, [&] { order.push_back(1); });
+  const TimePoint start = loop.now();
+  later.set(start + 3h);
+  second.set(start + 20min);
+  first.set(start + 10min);
+  loop.skip(15min);
+  EXPECT_GE(loop.now(), start + 15min);
+  ASSERT_TRUE(run_until(loop, [&] { return !order.empty(); }));
+  EXPECT_EQ(order, (std::vector<int>{1}));
+  loop.skip(5min);
+  ASSERT_TRUE(run_until(loop, [&] { return order.size() == 2; }));
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+  EXPECT_TRUE(later.armed());
+}
+
 TEST(Timer, SetAgainInItsOwnCallback) {
   Loop loop;
   int fired = 0;

@@ -112,8 +112,10 @@ std::string describe(const ClientEvent& event) {
            describe(rcpt->outcome);
   }
   if (const auto* result = std::get_if<TxnResult>(&event)) {
+    const auto took = std::chrono::duration_cast<std::chrono::seconds>(result->rcpt_time).count();
     return "result " + std::to_string(result->txn) + " " +
-           describe(result->outcome, result->rcpt_limit);
+           describe(result->outcome, result->rcpt_limit) + " took=" + std::to_string(took) + "/" +
+           std::to_string(result->rcpt_replies);
   }
   const auto& closed = std::get<Closed>(event);
   return std::string("closed ") + to_string(closed.reason) + " " +

@@ -23,7 +23,7 @@
 //   tls | tlsfail WHY | eof | timeout | quit      what happens
 //   ? ready|needtls       the next event
 //   ? rcpt ID INDEX KIND [CODE] [STAGE] [local=X.Y.Z] [here] [now]
-//   ? result ID KIND [CODE] [STAGE] [local=X.Y.Z] [here] [limit=RCPTS] [now]
+//   ? result ID KIND [CODE] [STAGE] [local=X.Y.Z] [here] [limit=RCPTS] [now] [took=SECONDS/REPLIES]
 //   ? closed REASON [CODE] [STAGE] [local=X.Y.Z] [limit=MESSAGES]
 //   ? nothing | ? submit yes|no | ? depth N | ? quickack yes|no
 //   ? error TEXT          what the last event says in our own words has TEXT in it

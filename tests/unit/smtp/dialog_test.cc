@@ -1,10 +1,8 @@
-// Plays tests/dialog/*.dlg, whole, byte by byte, and cut at every single offset.
+// Plays tests/dialog/*.dlg, whole, byte by byte, and cut at every single offset. The rows they show are counted in
+// tests/unit/delivery/delivery_dialog_test.cc, with those of delivery and DNS.
 #include "dialog.h"
 
 #include <gtest/gtest.h>
-
-#include <iostream>
-#include <set>
 
 namespace volley::smtp::testing {
 namespace {
@@ -33,24 +31,6 @@ INSTANTIATE_TEST_SUITE_P(Files, DialogTest, ::testing::ValuesIn(all()), [](const
   }
   return name;
 });
-
-// Rows of the table that are not the core's: the driver's connection (1), TLS internals (43), AUTH (44 to 47), bounces that
-// come later (87), rules and policy (108 to 110), DNS (111 and up).
-bool decided_elsewhere(int row) {
-  return row == 1 || (row >= 43 && row <= 47) || row == 87 || row >= 108;
-}
-
-TEST(DialogRows, AllOfTheCoreAreShown) {
-  std::set<int> rows;
-  for (const Dialog& dialog : all()) {
-    EXPECT_FALSE(dialog.lines.empty()) << dialog.name;
-    rows.insert(dialog.rows.begin(), dialog.rows.end());
-  }
-  std::cout << rows.size() << " of 122\n";
-  for (int row = 1; row <= 122; ++row) {
-    EXPECT_TRUE(rows.contains(row) || decided_elsewhere(row)) << "row " << row;
-  }
-}
 
 }  // namespace
 }  // namespace volley::smtp::testing
