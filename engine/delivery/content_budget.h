@@ -1,9 +1,9 @@
-// ContentBudget: what the content of single messages may take of a loop's memory.
+// ContentBudget: what large single messages may take of a loop's memory.
 //
-// Purpose   Each single message has a content of its own, up to 10 MB, where the recipients of a campaign share one: sixteen
-//           thousand recipients are little memory or a great deal. Claims stop while it is full. Content that is kept in the
-//           queue by itself is fetched only when there is room for it, in the order of asking; until its size is known it
-//           counts as kUnknown.
+// Purpose   A single message has a content of its own, up to 10 MB, where the recipients of a campaign share one. A large one
+//           is kept in the queue by itself, and fetched when there is room for it, in the order of asking; until its size is
+//           known it counts as kUnknown. Others do not wait for it: what is claimed with its content inside counts as
+//           recipients do (PartitionOwner).
 // Thread    The loop's. Units: bytes of content; a message in hand takes about two and a half times that.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace volley::delivery {
 
 class ContentBudget {
  public:
-  static constexpr uint64_t kUnknown = uint64_t{1} << 20;
+  static constexpr uint64_t kUnknown = uint64_t{10} << 20;
 
   explicit ContentBudget(uint64_t most) : most_(most) {}
   bool full() const { return used_ >= most_; }

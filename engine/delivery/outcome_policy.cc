@@ -11,6 +11,7 @@ using smtp::Effect;
 using Kind = smtp::Outcome::Kind;
 
 constexpr Duration kUsualHold = std::chrono::minutes(30);
+constexpr int kStepsToRegain = 12;  // of a quarter each, while a learned rate holds
 constexpr Duration kForAPerson = std::chrono::minutes(30);
 
 // Before MAIL nobody has been told of a message or a recipient.
@@ -136,6 +137,8 @@ PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdic
   action.answer = !lost && !action.refusal && verdict.scope != smtp::Scope::kPath;
   action.pause = verdict.pause_path;
   action.hold = effect.hold_minutes ? std::chrono::minutes(effect.hold_minutes) : kUsualHold;
+  action.regain = effect.regain_seconds ? std::chrono::seconds(effect.regain_seconds)
+                                        : action.hold / kStepsToRegain;
   action.connections = effect.connections;
   action.messages = effect.messages;
   action.rate = effect.rate_per_hour / 3600.0;

@@ -51,9 +51,10 @@ struct PathAction {
   bool permanent = false;  // by a 5xx
   bool answer = false;  // they speak to us about recipients and messages: all is well with the path
   bool final = false;   // a 5xx that bounces whom it is about
-  bool unknown_recipient = false;          // and says that there is nobody of that name
-  Duration pause{};                        // zero: none
-  Duration hold{};                         // how long the limits below stay
+  bool unknown_recipient = false;  // and says that there is nobody of that name
+  Duration pause{};                // zero: none
+  Duration hold{};                 // how long the limits below stay
+  Duration regain{};               // a learned rate grows by a quarter each, without a further hint
   uint32_t connections = 0, messages = 0;  // at most; 0: leave
   const char* why_connections = "the receiver's reply";
   double rate = 0;  // messages/s; 0: leave

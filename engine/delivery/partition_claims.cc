@@ -12,9 +12,7 @@ constexpr Duration kPollFirst = 20ms;
 constexpr Duration kPollSlowest = 200ms;
 constexpr Duration kPollUrgent = 200ms;  // while memory is full
 constexpr Duration kDryFor = 1s;
-constexpr Duration kRestUnusable = 5s;       // a context that cannot be had
-constexpr Duration kRestNotSending = 500ms;  // a campaign that stopped between claim and now
-constexpr Duration kRestNoRoom = 5s;         // its site has enough to do
+constexpr Duration kRestNoRoom = 5s;  // its site has enough to do
 constexpr Duration kLookAtParked = 5ms;
 constexpr Duration kRestAhead = 15s;  // to 30 s: its campaign's rate keeps enough of it in memory
 constexpr double kSecondsAhead = 60;
@@ -23,6 +21,7 @@ constexpr uint32_t kMaxChunks = 8;
 constexpr uint32_t kMaxUrgentChunks = 2;
 constexpr uint32_t kReservePart = 8;  // an eighth of memory, for transactional mail
 constexpr uint32_t kWorksOfADomain = 3;
+constexpr uint64_t kBytesOfARecipient = 2048;
 
 // One domain on one lane; a partition is a function of the domain.
 std::string key_of(const queue::Destination& d) {
@@ -36,11 +35,15 @@ PartitionOwner::Held* PartitionOwner::find(uint64_t ticket) {
   return found == held_.end() ? nullptr : found->second.get();
 }
 
+// In recipients: what is here with its content, and what claims under way may bring.
+uint64_t PartitionOwner::claimed() const {
+  return in_memory_ + inline_content_ / kBytesOfARecipient + reserved_;
+}
+
 // What a claim may bring is counted as if it had come. An empty loop always takes something, however small its
 // memory.
 uint32_t PartitionOwner::chunks_to_claim() const {
-  if (content_.full()) return 0;
-  const uint64_t used = in_memory_ + reserved_;
+  const uint64_t used = claimed();
   if (used == 0) {
     return std::clamp<uint32_t>(options_.recipients_in_memory / queue::kMaxChunkRecipients, 1,
                                 kMaxChunks);
@@ -52,10 +55,9 @@ uint32_t PartitionOwner::chunks_to_claim() const {
 
 // Full of bulk mail that waits for its sites, memory still has room for a password reset.
 uint32_t PartitionOwner::urgent_chunks() const {
-  if (content_.full()) return 0;
   const uint64_t reserve = std::max<uint64_t>(kMaxChunks * queue::kMaxChunkRecipients,
                                               options_.recipients_in_memory / kReservePart);
-  const uint64_t used = in_memory_ + reserved_, most = options_.recipients_in_memory + reserve;
+  const uint64_t used = claimed(), most = options_.recipients_in_memory + reserve;
   const uint64_t room = used < most ? (most - used) / queue::kMaxChunkRecipients : 0;
   return static_cast<uint32_t>(std::min<uint64_t>(room, kMaxUrgentChunks));
 }
@@ -212,96 +214,6 @@ void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
   find_context(kept);
 }
 
-void PartitionOwner::find_context(Held& held) {
-  const queue::Destination& destination = held.work->destination;
-  if (destination.campaign == queue::kSingleMessages) {
-    std::string_view ref;
-    const std::string_view content = held.work->chunk.inline_content();
-    if (!queue::is_content_ref(content, ref)) {
-      content_.take(held.content = content.size());
-      return find_single(held);
-    }
-    content_.wait(held.ticket);
-    return fetch_contents();
-  }
-  if (auto context = cache_->find(destination.campaign, held.ticket)) use_context(held, *context);
-}
-
-void PartitionOwner::find_single(Held& held) {
-  const queue::Chunk& chunk = held.work->chunk;
-  auto context = cache_->single(held.partition, chunk.inline_content(),
-                                chunk.recipients().front().enqueued_ms, held.ticket);
-  if (context) use_context(held, *context);
-}
-
-void PartitionOwner::fetch_contents() {
-  while (const auto ticket = content_.next()) {
-    Held* held = find(*ticket);
-    if (held == nullptr || held->stage != Stage::kContext) continue;
-    content_.take(held->content = ContentBudget::kUnknown);
-    find_single(*held);
-  }
-}
-
-void PartitionOwner::on_context(uint64_t ticket, const ContextResult& context) {
-  if (Held* held = find(ticket)) use_context(*held, context);
-}
-
-void PartitionOwner::use_context(Held& held, const ContextResult& context) {
-  Work& work = *held.work;
-  if (!context.ok()) {
-    // A campaign is paused and can be mended; a single message that cannot be rendered never will be.
-    if (work.destination.campaign != queue::kSingleMessages) return give_back(held, kRestUnusable);
-    Record refusal;
-    refusal.verdict = Verdict::kBounced;
-    refusal.enhanced = "5.6.0";
-    refusal.text = sanitize(context.error().message);
-    return decide_all(held, refusal);
-  }
-  work.campaign = of_tenure(at(held.partition), *context);
-  if (held.content == ContentBudget::kUnknown) {
-    content_.give_back(held.content);
-    content_.take(held.content = (*context)->content_bytes);
-    fetch_contents();
-  }
-  if (!work.campaign->sending() || stopping_) return give_back(held, kRestNotSending);
-  if (work.destination.lane == queue::Lane::kTransactional) expire_overdue(held);
-  if (work.waiting == 0) return come_to_rest(held);
-  held.stage = Stage::kRoute;
-  if (auto answer = delivery_.route(queue::domain_of(work.destination.domain), held.ticket))
-    use_route(held, *answer);
-}
-
-// The same context, which also says when this tenure of the partition is over.
-std::shared_ptr<const CampaignContext> PartitionOwner::of_tenure(
-    Partition& p, std::shared_ptr<const CampaignContext> context) {
-  const bool single = context->record.id == queue::kSingleMessages;
-  auto& [from, made] = p.contexts[context->record.id];
-  if (!single && from == context) return made;
-  auto copy = std::make_shared<CampaignContext>(*context);
-  copy->revoked = p.revoked;
-  from = std::move(context);
-  made = copy;
-  return copy;
-}
-
-// What waited longer than it is worth: a password reset of yesterday is not sent any more.
-void PartitionOwner::expire_overdue(Held& held) {
-  const int64_t now = door_.queue_now_ms();
-  const auto recipients = held.work->chunk.recipients();
-  for (size_t i = 0; i < recipients.size(); ++i) {
-    if (held.work->states[i] != RecipientState::kWaiting) continue;
-    if (now - recipients[i].enqueued_ms <= held.work->campaign->record.retry.give_up_after_ms)
-      continue;
-    Record record;
-    record.verdict = Verdict::kExpired;
-    record.code = recipients[i].last_code;
-    record.enhanced = "5.4.7";
-    record.text = "expired in the queue";
-    decide(held, i, std::move(record));
-  }
-}
-
 void PartitionOwner::on_route(uint64_t ticket, const RouteAnswer& answer) {
   if (Held* held = find(ticket)) use_route(*held, answer);
 }
@@ -395,7 +307,7 @@ void PartitionOwner::maybe_want(const std::string& domain_key) {
     return;
   if (loop_.now() < domain.dry_until || loop_.now() < domain.rest_until) return;
   const bool low = domain.remaining * 2 < domain.chunk_size;
-  const bool roomy = (in_memory_ + reserved_) * 2 < options_.recipients_in_memory;
+  const bool roomy = claimed() * 2 < options_.recipients_in_memory;
   if (!(low || roomy) || !delivery_.wants_more(*domain.path)) return;
   p.wants.insert(domain_key);
 }

@@ -42,7 +42,7 @@ struct OwnerOptions {
   uint32_t partitions = queue::kDefaultPartitions;
   Duration lease_ttl = std::chrono::seconds(15);
   uint32_t recipients_in_memory = 16384;
-  uint64_t content_in_memory = uint64_t{32} << 20;  // of single messages
+  uint64_t content_in_memory = uint64_t{32} << 20;  // of large single messages
   int64_t retry_wheel_ms = 5000;
   queue::RetryPolicy singles_retry = kSinglesRetry;
   std::string dedupe_key;
@@ -80,6 +80,9 @@ class PartitionOwner final : public CampaignCache::Listener {
   void on_campaign(const queue::Campaign& record, bool resumed) override;
 
  private:
+  // A campaign that stopped between claim and now.
+  static constexpr Duration kRestNotSending = std::chrono::milliseconds(500);
+
   enum class State : uint8_t {
     kFree,
     kAcquiring,
@@ -143,7 +146,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     std::unique_ptr<Work> work;  // not while it is out
     std::shared_ptr<CampaignControl> control;
     uint64_t remaining = 0;
-    uint64_t content = 0;  // bytes of the budget; a single message's
+    uint64_t content = 0, inline_content = 0;  // bytes; a single message's
     uint32_t sequence = 0;
     unsigned site_loop = 0;
     TimePoint parked_at{};
@@ -169,6 +172,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   void apply(Partition& p, const queue::Campaign& record);
 
   // partition_claims.cc: from claim to Delivery
+  uint64_t claimed() const;
   uint32_t chunks_to_claim() const;
   uint32_t urgent_chunks() const;
   void claim_any(Partition& p, uint32_t chunks, bool urgent);
@@ -177,19 +181,23 @@ class PartitionOwner final : public CampaignCache::Listener {
                   Result<queue::ClaimReply> reply);
   void wanted_over(Partition& p, const std::vector<std::string>& wanted);
   void admit(Partition& p, const queue::Claimed& claimed);
-  void find_context(Held& held);
-  void find_single(Held& held);
-  void fetch_contents();
-  void use_context(Held& held, const ContextResult& context);
   void use_route(Held& held, const RouteAnswer& answer);
   bool ahead_of_pace(const Held& held) const;
   void hand_over(Held& held, std::shared_ptr<const Path> path);
   void deliver(Held& held, std::shared_ptr<const Path> path);
   TimePoint unpark();
+  void maybe_want(const std::string& domain_key);
+
+  // partition_contexts.cc: whose a chunk is
+  void find_context(Held& held);
+  void find_single(Held& held);
+  void ask_single(Held& held);
+  void fetch_contents();
+  bool lost(const Held& held);
+  void use_context(Held& held, const ContextResult& context);
   std::shared_ptr<const CampaignContext> of_tenure(Partition& p,
                                                    std::shared_ptr<const CampaignContext> context);
   void expire_overdue(Held& held);
-  void maybe_want(const std::string& domain_key);
 
   // partition_settle.cc: from outcome to queue
   void decide_all(Held& held, const Record& like);
@@ -223,9 +231,10 @@ class PartitionOwner final : public CampaignCache::Listener {
   TimePoint unpark_at_{};
   uint64_t next_ticket_ = 1;
   ContentBudget content_;
-  uint64_t in_memory_ = 0;  // recipients
-  uint64_t reserved_ = 0;   // by claims under way
-  size_t turn_ = 0;         // whose claim comes first
+  uint64_t inline_content_ = 0;  // bytes
+  uint64_t in_memory_ = 0;       // recipients
+  uint64_t reserved_ = 0;        // by claims under way
+  size_t turn_ = 0;              // whose claim comes first
   bool stopping_ = false;
 };
 

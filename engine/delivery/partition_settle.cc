@@ -178,6 +178,7 @@ void PartitionOwner::let_go(Held& held) {
   if (held.fenced) delivery_.lease_closed(held.partition, held.lease, held.site_loop);
   settled_some(held, held.remaining);
   content_.give_back(held.content);
+  inline_content_ -= held.inline_content;
   if (!held.closing) {
     const auto domain = domains_.find(held.domain);
     if (domain != domains_.end() && --domain->second.works == 0 && !domain->second.wanting)

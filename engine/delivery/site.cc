@@ -16,6 +16,7 @@ constexpr Duration kHour = std::chrono::hours(1);
 constexpr Duration kHalveOnce = std::chrono::seconds(5);
 constexpr double kSlowest = 1.0 / 60;
 constexpr double kUnmeasuredPace = 10;
+constexpr double kRegained = 1.25;
 
 int64_t second_of(TimePoint now) {
   return duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -100,11 +101,21 @@ void Site::refresh_rate(TimePoint now) {
 }
 
 bool Site::token(TimePoint now) {
-  if (rate_cap_.until != TimePoint{} && !rate_cap_.holds(now)) {
-    rate_cap_ = {};
-    refresh_rate(now);
-  }
+  if (rate_cap_.until != TimePoint{}) regain_rate(now);
   return now >= quota_until_ && bucket_.available(now);
+}
+
+// Asked for while something waits: a rate that nobody needs does not grow.
+void Site::regain_rate(TimePoint now) {
+  if (!rate_cap_.holds(now)) {
+    rate_cap_ = {};
+  } else if (regain_ > Duration{} && now >= regain_at_) {
+    rate_cap_.value *= kRegained;
+    regain_at_ = now + regain_;
+  } else {
+    return;
+  }
+  refresh_rate(now);
 }
 
 void Site::use_token(TimePoint now) { bucket_.take(now); }
@@ -146,7 +157,7 @@ bool Site::escalates(const PathAction& action, TimePoint now) {
 // a crawl for as long as the hint holds. A guess that is too high is halved again soon.
 double Site::pace(TimePoint now) const {
   const double limit = bucket_.rate();
-  if (!meter_.known(now)) return limit > 0 ? limit : kUnmeasuredPace;
+  if (!meter_.known(now)) return limit > 0 ? limit : std::max(kUnmeasuredPace, meter_.rate(now));
   const double measured = std::max(1.0, meter_.rate(now));
   return limit > 0 ? std::min(limit, measured) : measured;
 }
@@ -169,6 +180,10 @@ bool Site::act(const PathAction& action, TimePoint now) {
   if (action.messages) tighten(messages_cap_, action.messages);
   if (action.halve_messages && may_halve(messages_cap_, now)) {
     tighten(messages_cap_, std::max(1u, message_limit(now) / 2));
+  }
+  if (action.rate > 0 || action.halve_rate) {
+    regain_ = action.regain;
+    regain_at_ = now + regain_;
   }
   if (action.rate > 0) tighten(rate_cap_, action.rate);
   if (action.halve_rate && may_halve(rate_cap_, now)) {

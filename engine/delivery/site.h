@@ -109,6 +109,7 @@ class Site {
   uint32_t share(double total) const;
   double pace(TimePoint now) const;
   void refresh_rate(TimePoint now);
+  void regain_rate(TimePoint now);
   bool escalates(const PathAction& action, TimePoint now);
 
   std::string name_, provider_;
@@ -117,6 +118,8 @@ class Site {
   unsigned shares_ = 1, rank_ = 0;  // over how many loops the site is spread, and which this one is
   TokenBucket bucket_;
   Tightened connections_cap_, rate_cap_, messages_cap_;
+  Duration regain_{};  // see PathAction
+  TimePoint regain_at_{};
   TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
   bool paused_until_resumed_ = false;
   std::string why_paused_, last_reply_;

@@ -44,6 +44,11 @@ struct Do : Effect {
     d.hold_minutes = hold;
     return d;
   }
+  constexpr Do regain(uint16_t seconds) const {
+    Do d = *this;
+    d.regain_seconds = seconds;
+    return d;
+  }
   constexpr Do suppress(uint8_t after = 1) const {
     Do d = *this;
     d.suppress_after = after;

@@ -51,6 +51,8 @@ struct Effect {
   uint16_t retry_minutes = 0;  // 0: the usual back-off
   uint16_t pause_minutes = 0;  // pause this source on this site
   uint16_t hold_minutes = 0;   // how long the limits below stay
+  uint16_t regain_seconds =
+      0;  // a halved rate grows again by a quarter each; 0: as outcome_policy.h says
   uint16_t connections = 0;    // at most so many; 0: leave
   uint16_t rate_per_hour = 0;  // messages; 0: leave
   uint16_t messages = 0;       // per connection; 0: leave
@@ -91,8 +93,8 @@ struct Rule {
   const char* unless = nullptr;  // RE2 has no look-ahead: the rule does not match when this does
   ReplyClass cls = ReplyClass::kNone;
   Scope scope = Scope::kPath;
-  Effect soft;  // 4xx
-  Effect hard;  // 5xx
+  Effect soft;           // 4xx
+  Effect hard;           // 5xx
   bool at_mail = false;  // counts only as an answer to MAIL
 };
 

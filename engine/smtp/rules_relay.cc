@@ -29,10 +29,11 @@ constexpr Rule kRules[] = {
         R"(mailbox|receiv|recipients? (has|is|quota)|\bsize\b|too (large|big)|\brates?\b)"),
     at_mail(unless(path("R3", r, R"(^[45]\d\d .*quota)", C::kRate, P(1_h).with(E::kNoPenalty)),
                    R"(\bsize\b)")),
-    // Connections and messages per connection are the rules' for any site.
+    // Connections and messages per connection are the rules' for any site. A relay counts, and holds nothing against who
+    // asked for too much: its limit is found again soon.
     unless(path("R4", r,
                 R"(throttl|\brates?\b|too (fast|quickly|many (messages|mails|emails))|slow down)",
-                C::kRate, defer(2_m).half(E::kHalveRate, 10_m).with(E::kNoPenalty)),
+                C::kRate, defer(2_m).half(E::kHalveRate, 10_m).regain(5).with(E::kNoPenalty)),
            R"((connection|session)s?\b|mailbox|user .{0,60}receiv)"),
 };
 

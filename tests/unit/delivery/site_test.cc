@@ -102,6 +102,36 @@ TEST_F(SiteTest, AHintInTheFirstSecondDoesNotMakeUsCrawl) {
   EXPECT_LE(site.rate_limit(), 2.5);  // the second hint finds a measured pace, or halves the guess
 }
 
+TEST_F(SiteTest, AFirstSecondFullOfMessagesIsAMeasure) {
+  Record delivered;
+  delivered.verdict = Verdict::kDelivered;
+  for (int i = 0; i < 800; ++i) site.counted(delivered, now);
+  PathAction action;
+  action.halve_rate = true;
+  action.hold = minutes(10);
+  site.act(action, now);
+  EXPECT_EQ(site.rate_limit(), 400);
+}
+
+TEST_F(SiteTest, ALearnedRateGrowsWhileNobodyComplains) {
+  PathAction action;
+  action.rate = 16;
+  action.hold = minutes(10);
+  action.regain = seconds(5);
+  site.act(action, now);
+  EXPECT_TRUE(site.token(now + seconds(4)));
+  EXPECT_EQ(site.rate_limit(), 16);
+  EXPECT_TRUE(site.token(now + seconds(5)));
+  EXPECT_EQ(site.rate_limit(), 20);
+  site.act(action, now + seconds(8));  // a further hint: it starts anew
+  EXPECT_TRUE(site.token(now + seconds(12)));
+  EXPECT_EQ(site.rate_limit(), 16);
+  EXPECT_TRUE(site.token(now + minutes(9)));
+  EXPECT_EQ(site.rate_limit(), 20) << "an idle rate does not grow";
+  EXPECT_TRUE(site.token(now + minutes(11)));
+  EXPECT_EQ(site.rate_limit(), 0) << "forgotten";
+}
+
 TEST_F(SiteTest, AHintAtAMeasuredPaceHalvesThat) {
   Record delivered;
   delivered.verdict = Verdict::kDelivered;
