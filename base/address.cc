@@ -201,9 +201,7 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
   return Mailbox{std::move(name).value(), std::move(address).value()};
 }
 
-std::string fold_address(std::string_view address) {
-  return ascii_lower(address);
-}
+std::string fold_address(std::string_view address) { return ascii_lower(address); }
 
 bool is_fqdn(std::string_view host) { return ldh_fault(host) == nullptr; }
 
