@@ -40,8 +40,6 @@ constexpr std::array<uint8_t, 256> kClasses = make_classes();
 
 uint8_t classes(char c) { return kClasses[static_cast<unsigned char>(c)]; }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 // nullptr when the name is made of letter-digit-hyphen labels, else what is wrong with it.
 const char* ldh_fault(std::string_view host) {
   if (host.empty()) return "no domain";
@@ -122,8 +120,7 @@ const char* to_a_labels(std::string_view domain, std::string& out) {
   if (code == IDN2_TOO_BIG_LABEL) return "domain label too long";
   if (code == IDN2_TOO_BIG_DOMAIN) return "domain too long";
   if (code != IDN2_OK) return "not an internationalised domain name";
-  out = raw;
-  for (char& c : out) c = lower(c);
+  out = ascii_lower(std::string_view(raw));
   return ldh_fault(out);
 }
 
@@ -173,7 +170,7 @@ Result<Address> parse_address(std::string_view text) {
   const char* fault = ldh_fault(domain);
   if (!fault) {
     address.domain.resize(domain.size());
-    for (size_t i = 0; i < domain.size(); ++i) address.domain[i] = lower(domain[i]);
+    for (size_t i = 0; i < domain.size(); ++i) address.domain[i] = ascii_lower(domain[i]);
   } else if (is_ascii(domain)) {
     return bad(domain.starts_with('[') ? "address literals are not accepted" : fault);
   } else if (const char* idn_fault = to_a_labels(domain, address.domain)) {
@@ -204,11 +201,7 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
   return Mailbox{std::move(name).value(), std::move(address).value()};
 }
 
-std::string fold_address(std::string_view address) {
-  std::string out(address);
-  for (char& c : out) c = lower(c);
-  return out;
-}
+std::string fold_address(std::string_view address) { return ascii_lower(address); }
 
 bool is_fqdn(std::string_view host) { return ldh_fault(host) == nullptr; }
 

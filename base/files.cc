@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
+#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -151,6 +153,7 @@ namespace {
 
 constexpr auto kForkPoll = std::chrono::milliseconds(10);
 constexpr int kForkTries = 200;
+constexpr std::streamsize kLongLine = 1 << 16;
 
 std::string holder_of(int fd) {
   char text[32] = {};
@@ -158,6 +161,25 @@ std::string holder_of(int fd) {
   std::string pid;
   for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; ++i) pid += text[i];
   return pid;
+}
+
+// The device of the file system that a descriptor is on. On some (btrfs, overlay) stat() has another one, and /proc/locks
+// this.
+std::optional<std::pair<unsigned, unsigned>> device_of(int fd) {
+  std::ifstream about(fmt::format("/proc/self/fdinfo/{}", fd));
+  std::string key, mount;
+  while (about >> key && key != "mnt_id:") about.ignore(kLongLine, '\n');
+  if (!(about >> mount)) return std::nullopt;
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream words(line);  // "27 1 254:0 / / rw,relatime ...": decimal
+    std::string id, parent;
+    char colon = 0;
+    std::pair<unsigned, unsigned> device;
+    if (words >> id >> parent >> device.first >> colon >> device.second && id == mount)
+      return device;
+  }
+  return std::nullopt;
 }
 
 bool is_gone(const std::string& pid) {
@@ -194,16 +216,27 @@ Result<FileLock> FileLock::acquire(const std::string& path, bool inheritable) {
   return lock;
 }
 
+bool is_lock_on(const LockedFile& file, const std::string& line) {
+  std::istringstream words(line);
+  std::string number, kind, advisory, access, pid, place;
+  if (!(words >> number >> kind >> advisory >> access >> pid >> place) || kind != "FLOCK")
+    return false;
+  if (place != fmt::format("{:02x}:{:02x}:{}", file.major, file.minor, file.inode)) return false;
+  return pid == file.holder || file.holder.empty() || std::atoi(pid.c_str()) <= 0;
+}
+
 bool FileLock::held(const std::string& path) {
+  // Whoever may not read the file sees at least whether it is locked.
+  const Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  const Fd readable(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return false;
-  // A line is "1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF". Devices have other numbers there than in stat() on some file
-  // systems, so the inode has to do.
-  const std::string inode = fmt::format(":{} ", info.st_ino);
+  if (fd.get() < 0 || ::fstat(fd.get(), &info) != 0) return false;
+  const auto device = device_of(fd.get());
+  if (!device) return false;
+  const LockedFile file{device->first, device->second, info.st_ino, holder_of(readable.get())};
   std::ifstream locks("/proc/locks");
   for (std::string line; std::getline(locks, line);) {
-    if (line.find("FLOCK") != std::string::npos && line.find(inode) != std::string::npos)
-      return true;
+    if (is_lock_on(file, line)) return true;
   }
   return false;
 }

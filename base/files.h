@@ -18,6 +18,15 @@ Status make_directories(const std::string& path, unsigned mode = 0700);
 // A secret: refuses a file that others may read, strips one trailing newline.
 Result<std::string> read_secret(const std::string& path);
 
+// A file as /proc/locks names it.
+struct LockedFile {
+  unsigned major = 0, minor = 0;  // of the file system
+  uint64_t inode = 0;
+  std::string holder;  // the pid in the file, "" when there is none
+};
+// Whether a line of /proc/locks ("1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF") is a flock on it, by that holder. Pure.
+bool is_lock_on(const LockedFile& file, const std::string& line);
+
 // Exclusive advisory lock on a file (flock), held until destruction.
 class FileLock {
  public:
@@ -25,7 +34,7 @@ class FileLock {
   // Busy: kUnavailable, message has the pid written by the holder when there is one.
   static Result<FileLock> acquire(const std::string& path, bool inheritable = false);
   // Whether somebody holds it, found out without taking it: acquire() of another process never fails because of us. Where
-  // /proc/locks cannot be read: false.
+  // /proc cannot be read: false.
   static bool held(const std::string& path);
   ~FileLock();
   FileLock(FileLock&&) noexcept;

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace volley::dns {
 
 namespace {
@@ -36,11 +38,7 @@ void order(std::vector<MxHost>& hosts, Random& random) {
 
 std::string canonical_name(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
-  std::string out(name);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
+  return ascii_lower(name);
 }
 
 bool is_usable_name(std::string_view name) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/address.h"
+#include "base/utf8.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/list_row.h"
@@ -135,11 +136,8 @@ std::string proof_way(std::string_view event, const std::vector<std::string>& ro
   const nlohmann::json line = nlohmann::json::parse(event, nullptr, false);
   if (!line.is_object()) return {};
   const std::string site = line.value("site", ""), host = line.value("host", "");
-  const bool routed = std::any_of(routes.begin(), routes.end(), [&](std::string route) {
-    for (char& c : route) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return !site.empty() && route.ends_with('=' + site);
+  const bool routed = std::any_of(routes.begin(), routes.end(), [&](const std::string& route) {
+    return !site.empty() && ascii_lower(route).ends_with('=' + site);
   });
   if (routed) return "by the route to " + site;
   if (host.empty()) return {};

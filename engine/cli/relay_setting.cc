@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/net/endpoint.h"
+#include "base/utf8.h"
 
 namespace volley::cli {
 namespace {
@@ -41,10 +42,7 @@ bool is_host(std::string_view host) {
 }
 
 void read_host(Table& table, RelaySetting& out) {
-  out.host = table.string("host").value_or("");
-  for (char& c : out.host) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  out.host = ascii_lower(table.string("host").value_or(""));
   if (!table.has("host")) {
     table.fail("host", "missing: the relay's name or address");
   } else if (!is_host(out.host)) {

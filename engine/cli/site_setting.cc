@@ -7,20 +7,13 @@
 #include "base/address.h"
 #include "base/nearest.h"
 #include "base/net/endpoint.h"
+#include "base/utf8.h"
 #include "engine/smtp/providers.h"
 
 namespace volley::cli {
 namespace {
 
 constexpr std::string_view kDefault = "default";
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 bool is_suffix(std::string_view text) {
   if (text.size() < 2 || text[0] != '.' || text.ends_with('.')) return false;
@@ -50,7 +43,7 @@ Error no_provider(std::string_view name, const std::vector<std::string_view>& pr
 
 // What delivery compares with.
 Result<std::string> site_name(std::string_view written) {
-  const std::string name = lower(written);
+  const std::string name = ascii_lower(written);
   if (name == kDefault) return name;
   if (name == smtp::kRelayProvider)
     return no_site(written, "the relay's limits are keys of [relay]");

@@ -17,8 +17,9 @@ RelayLogin::RelayLogin(std::shared_ptr<const smtp::Credentials> first, std::stri
 std::optional<RelayLogin::Stamp> RelayLogin::stamp_of(const std::string& file) {
   struct stat info {};
   if (::stat(file.c_str(), &info) != 0) return std::nullopt;
-  return Stamp{info.st_dev,          info.st_ino,         info.st_size,        info.st_mtim.tv_sec,
-               info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+  return Stamp{info.st_dev,          info.st_ino,          info.st_size,
+               info.st_mtim.tv_sec,  info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
+               info.st_ctim.tv_nsec, S_ISREG(info.st_mode)};
 }
 
 std::shared_ptr<const smtp::Credentials> RelayLogin::current() {
@@ -30,7 +31,7 @@ std::shared_ptr<const smtp::Credentials> RelayLogin::current() {
     keep_the_old(file_ + ": " + std::strerror(errno));
     return credentials_;
   }
-  if (stamp_ == now) return credentials_;
+  if (!now->regular || stamp_ == now) return credentials_;
   // Of before the reading: what is written meanwhile is seen the next time.
   stamp_ = now;
   auto secret = read_secret(file_);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -22,10 +23,12 @@ constexpr size_t kLongestSiteName = 100;
 constexpr size_t kMostSites = 4;  // of one domain, in kSitesWithin
 constexpr Duration kSitesWithin = std::chrono::hours(24);
 constexpr size_t kDomainsWatched = 20'000;
+constexpr size_t kLongestPublicLabel = 3;  // "co.uk", "com.au": no one's
 
 // What sites one domain's MX sets were; hashes of their names.
 struct SitesOfDomain {
   std::array<uint64_t, kMostSites> names{};
+  std::string shared;  // suffix of all their hosts
   size_t count = 0;
   TimePoint until{};
   bool too_many = false;
@@ -63,6 +66,24 @@ std::string path_key(std::string_view site, std::vector<dns::MxHost> hosts, uint
 }
 
 }  // namespace
+
+std::string shared_suffix(std::string_view a, std::string_view b) {
+  size_t same = 0, at = 0;  // octets from the end: in whole labels, and so far
+  const size_t shorter = std::min(a.size(), b.size());
+  const auto label_ends = [&](std::string_view name) {
+    return at == name.size() || name[name.size() - 1 - at] == '.';
+  };
+  while (at < shorter && a[a.size() - 1 - at] == b[b.size() - 1 - at]) {
+    ++at;
+    if (label_ends(a) && label_ends(b)) same = at;
+  }
+  const std::string_view suffix = a.substr(a.size() - same);
+  const size_t dot = suffix.find('.');
+  if (dot == std::string_view::npos) return {};
+  const bool two_labels = suffix.find('.', dot + 1) == std::string_view::npos;
+  const bool public_suffix = two_labels && dot <= kLongestPublicLabel && suffix.size() - dot == 3;
+  return public_suffix ? std::string() : std::string(suffix);
+}
 
 struct Router::Impl {
   const Settings& settings;
@@ -167,7 +188,7 @@ struct Router::Impl {
     path.limits = effective_limits(settings, path.provider, domain, path.hosts, false);
     const SiteOverride* own = matching_override(settings, domain, path.hosts);
     path.site = own != nullptr          ? own->match
-                : path.provider.empty() ? site_of(domain, mx_set_name(path.hosts))
+                : path.provider.empty() ? site_of(domain, path.hosts)
                                         : path.provider;
     path.key = path_key(path.site, path.hosts, path.port);
     if (path.mx_authenticated) path.key += " dnssec";
@@ -178,25 +199,29 @@ struct Router::Impl {
     return answer;
   }
 
-  std::string site_of(const std::string& domain, std::string name) {
+  std::string site_of(const std::string& domain, const std::vector<dns::MxHost>& hosts) {
+    std::string name = mx_set_name(hosts);
     const TimePoint now = clock();
     SitesOfDomain sites;
     sites.until = now + kSitesWithin;
+    sites.shared = hosts.front().name;
     if (const SitesOfDomain* known = sites_of.find(domain, now)) sites = *known;
     const auto end = sites.names.begin() + static_cast<std::ptrdiff_t>(sites.count);
     const uint64_t hash = xxh64(name);
     if (std::find(sites.names.begin(), end, hash) != end) return name;
-    const bool full = sites.count == kMostSites;
-    if (full && sites.too_many) return domain;
-    if (full) {
-      sites.too_many = true;
-      name = domain;
-      log_warn(domain +
-               " has other mail exchangers at every look-up: they share one site's limits");
-    } else {
+    for (const dns::MxHost& host : hosts) sites.shared = shared_suffix(sites.shared, host.name);
+    if (sites.count < kMostSites) {
       sites.names[sites.count++] = hash;
+    } else {
+      name = sites.shared.empty() ? domain : "*." + sites.shared;
+      if (!std::exchange(sites.too_many, true)) {
+        log_warn(fmt::format(
+            "{} has other mail exchangers at every look-up: they share the limits of site {}",
+            domain, name));
+      }
     }
-    sites_of.put(domain, sites, sites.until - now, now);
+    const TimePoint until = sites.until;
+    sites_of.put(domain, std::move(sites), until - now, now);
     return name;
   }
 

@@ -6,7 +6,8 @@
 //            policy names, on a path of their own. A Path is one MX set within a site: sessions are shared only within
 //            a path, limits within the site.
 // Rotation   A domain whose MX set is another one at each look-up would have a new site, with fresh limits, each time: after
-//            four in a day, its further sets belong to one site that has the domain's name.
+//            four in a day, its further sets belong to one site. That is named by what the hosts of all its sets share
+//            ("*.example.net"), so that all domains of a hoster meet there; by the domain if they share nothing.
 // Ownership  The Receiver outlives the Router. Paths are shared and immutable; one object per MX set and Router, so pointers
 //            of one Router compare; across loops compare Path::key.
 // Thread     The loop's.
@@ -56,7 +57,7 @@ struct Path {
   StsVerdict sts =
       StsVerdict::kNone;  // kTesting, kEnforce: what the domains' policies want of these hosts
   bool implicit_tls = false;
-  bool auth_in_clear = false;  // a relay on this machine: a password may travel without TLS
+  bool auth_in_clear = false;         // a relay on this machine: a password may travel without TLS
   std::shared_ptr<RelayLogin> login;  // the relay's
   EffectiveLimits limits;
   unsigned shares = 1;     // over how many loops the site's sessions are spread
@@ -102,6 +103,9 @@ EffectiveLimits effective_limits(const Settings& settings, std::string_view prov
                                  std::string_view domain, const std::vector<dns::MxHost>& hosts,
                                  bool routed);
 EffectiveLimits relay_limits(const Settings& settings, const Relay& relay);
+// What two host names end in, in whole labels and at least two of them. Two of at most three and of two letters ("co.uk")
+// are as good as none: "".
+std::string shared_suffix(std::string_view a, std::string_view b);
 unsigned share_count(const EffectiveLimits& limits,
                      unsigned loops);  // 1 when it has a rate or fewer than 8 connections a loop
 

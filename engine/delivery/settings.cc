@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "base/utf8.h"
+
 namespace volley::delivery {
 namespace {
 
@@ -20,14 +22,6 @@ bool is_host(std::string_view host) {
     if (u <= ' ' || u >= 0x7f || c == '=' || c == '[' || c == ']') return false;
   }
   return true;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
 }
 
 }  // namespace
@@ -67,7 +61,7 @@ Result<Route> parse_route(std::string_view text) {
       port > 65535) {
     return bad_route(text, "the port must be 1 to 65535");
   }
-  return Route{lower(domain), lower(host), static_cast<uint16_t>(port)};
+  return Route{ascii_lower(domain), ascii_lower(host), static_cast<uint16_t>(port)};
 }
 
 }  // namespace volley::delivery

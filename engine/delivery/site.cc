@@ -122,17 +122,16 @@ void Site::use_token(TimePoint now) { bucket_.take(now); }
 TimePoint Site::token_at(TimePoint now) { return std::max(quota_until_, bucket_.next(now)); }
 
 void Site::pause(Duration length, std::string_view why, TimePoint now, bool until_resumed) {
-  if (now + length <= paused_until_) return;
-  paused_until_ = now + length;
-  paused_until_resumed_ = until_resumed;
-  why_paused_ = why;
+  Pause& pause = until_resumed ? mend_ : pause_;
+  if (now + length <= pause.until) return;
+  pause = {now + length, std::string(why)};
   cells_[SiteMetric::kPaused].set(1);
 }
 
 bool Site::resume(TimePoint now) {
-  if (!paused(now) || !paused_until_resumed_) return false;
-  paused_until_ = now;
-  cells_[SiteMetric::kPaused].set(0);
+  if (now >= mend_.until) return false;
+  mend_ = {};
+  refresh_gauges(now);
   return true;
 }
 
@@ -243,7 +242,8 @@ void Site::counted(const Record& record, TimePoint now) {
 
 std::string Site::limited_by(TimePoint now, std::string_view connecting, double campaign_rate) {
   if (paused(now)) {
-    return fmt::format("paused for {} ({})", short_time(paused_until_ - now), why_paused_);
+    const Pause& pause = longer_pause();
+    return fmt::format("paused for {} ({})", short_time(pause.until - now), pause.why);
   }
   if (now < quota_until_) {
     return fmt::format("daily limit ({} in 24 h, {}), next in {}", limits_.daily,
@@ -292,7 +292,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
   s.limited_by = limited_by(now, connecting, campaign_rate);
   s.last_reply = last_reply_;
   if (paused(now)) {
-    s.paused_for_ms = duration_cast<std::chrono::milliseconds>(paused_until_ - now).count();
+    s.paused_for_ms = duration_cast<std::chrono::milliseconds>(paused_until() - now).count();
   }
   return s;
 }

@@ -52,16 +52,18 @@ class Site {
   std::string_view connections_from(TimePoint now) const;  // who set it
   uint32_t message_limit(TimePoint now) const;
   bool force_tls(TimePoint now) const { return now < force_tls_until_; }
-  bool paused(TimePoint now) const { return now < paused_until_; }
-  TimePoint paused_until() const { return paused_until_; }
+  bool paused(TimePoint now) const { return now < paused_until(); }
+  TimePoint paused_until() const { return longer_pause().until; }
   bool token(TimePoint now);      // is there one?
   void use_token(TimePoint now);  // of token()
   TimePoint token_at(TimePoint now);
   TimePoint quota_until() const { return quota_until_; }
   void rest_for_quota(TimePoint until) { quota_until_ = until; }  // the daily limit is reached
 
+  // Those that are until_resumed are apart from the others: each kind lasts as long as its longest, the site is paused
+  // while either lasts, and to resume ends the former only.
   void pause(Duration length, std::string_view why, TimePoint now, bool until_resumed = false);
-  bool resume(TimePoint now);  // ends a pause that is until_resumed; false: there is none
+  bool resume(TimePoint now);  // false: there is none to end
   // What a receiver's answer does to the limits. True: pause the campaign, too.
   bool act(const PathAction& action, TimePoint now);
 
@@ -105,6 +107,11 @@ class Site {
     uint32_t count = 0;
     TimePoint since{};
   };
+  struct Pause {
+    TimePoint until{};
+    std::string why;
+  };
+  const Pause& longer_pause() const { return pause_.until < mend_.until ? mend_ : pause_; }
   bool may_halve(Tightened& limit, TimePoint now);
   uint32_t share(double total) const;
   double pace(TimePoint now) const;
@@ -120,9 +127,9 @@ class Site {
   Tightened connections_cap_, rate_cap_, messages_cap_;
   Duration regain_{};  // see PathAction
   TimePoint regain_at_{};
-  TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
-  bool paused_until_resumed_ = false;
-  std::string why_paused_, last_reply_;
+  TimePoint force_tls_until_{}, quota_until_{};
+  Pause pause_, mend_;  // mend_: a person has something to mend, and resumes
+  std::string last_reply_;
   const char* why_connections_ = "";
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;

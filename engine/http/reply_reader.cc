@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace volley::http {
 
 namespace {
@@ -12,14 +14,6 @@ constexpr size_t kMaxHead = 32 << 10;
 // A chunk's size and what may follow it.
 constexpr size_t kMaxChunkLine = 1 << 10;
 constexpr int kOk = 200;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -104,16 +98,16 @@ void ReplyReader::on_header() {
   const std::string_view line = line_;
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0) return fail("bad header");
-  const std::string name = lower(line.substr(0, colon));
+  const std::string name = ascii_lower(line.substr(0, colon));
   const std::string_view value = trim(line.substr(colon + 1));
   if (name == "content-type") {
-    media_type_ = lower(trim(value.substr(0, value.find(';'))));
+    media_type_ = ascii_lower(trim(value.substr(0, value.find(';'))));
   } else if (name == "content-length") {
     on_length(value);
   } else if (name == "transfer-encoding") {
-    if (lower(value) != "chunked") return fail("unknown transfer coding");
+    if (ascii_lower(value) != "chunked") return fail("unknown transfer coding");
     chunked_ = true;
-  } else if (name == "content-encoding" && lower(value) != "identity") {
+  } else if (name == "content-encoding" && ascii_lower(value) != "identity") {
     fail("encoded, which was not asked for");
   }
 }

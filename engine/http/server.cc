@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "engine/http/listen_address.h"
 #include "engine/http/router.h"
 
@@ -28,14 +29,6 @@ constexpr int kBacklog = 256;
 // How much of a refused body is read before the connection is closed.
 constexpr size_t kDrain = 64 << 20;
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 // Of hashes, so that neither content nor length shows in the time it takes.
 bool same_secret(std::string_view a, std::string_view b) {
   auto x = Sha256::of(a), y = Sha256::of(b);
@@ -47,7 +40,7 @@ bool same_secret(std::string_view a, std::string_view b) {
 std::string bearer_token(const httplib::Request& from) {
   constexpr std::string_view kScheme = "bearer ";
   std::string value = from.get_header_value("Authorization");
-  if (value.size() <= kScheme.size() || lower(value.substr(0, kScheme.size())) != kScheme)
+  if (value.size() <= kScheme.size() || ascii_lower(value.substr(0, kScheme.size())) != kScheme)
     return {};
   return value.substr(value.find_first_not_of(' ', kScheme.size() - 1));
 }
@@ -65,7 +58,7 @@ Request translate(const httplib::Request& from, std::vector<std::string> capture
         name == "LOCAL_PORT") {
       continue;
     }
-    to.headers.emplace(lower(name), value);
+    to.headers.emplace(ascii_lower(name), value);
   }
   for (const auto& [name, value] : from.params) to.query.emplace(name, value);
   return to;
@@ -102,7 +95,7 @@ bool has_body(const httplib::Request& request) {
 std::optional<Response> refuse_framing(const httplib::Request& request) {
   std::string length = request.get_header_value("Content-Length");
   if (request.has_header("Transfer-Encoding")) {
-    if (lower(request.get_header_value("Transfer-Encoding")) != "chunked") {
+    if (ascii_lower(request.get_header_value("Transfer-Encoding")) != "chunked") {
       return error_response(400, "unknown Transfer-Encoding");
     }
     if (!length.empty()) return error_response(400, "Content-Length with Transfer-Encoding");
@@ -119,7 +112,7 @@ std::optional<Response> refuse_framing(const httplib::Request& request) {
 }  // namespace
 
 std::string Request::header(std::string_view name) const {
-  auto found = headers.find(lower(name));
+  auto found = headers.find(ascii_lower(name));
   return found == headers.end() ? std::string() : found->second;
 }
 

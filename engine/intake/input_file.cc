@@ -40,19 +40,11 @@ std::array<Converted, 256> make_table() {
   return table;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<InputFile>> InputFile::open(const std::string& path,
                                                    std::string_view encoding, size_t step) {
-  const std::string name = lower(encoding);
+  const std::string name = ascii_lower(encoding);
   const bool utf8 = name.empty() || name == "utf-8" || name == "utf8";
   const bool windows_1252 = name == "windows-1252" || name == "cp1252";
   if (!utf8 && !windows_1252) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/intake/csv.h"
 #include "engine/intake/jsonl.h"
 #include "engine/intake/row_source.h"
@@ -24,8 +25,7 @@ std::string name_columns(const std::vector<std::string>& columns) {
 bool equals_ignoring_case(std::string_view a, std::string_view lower) {
   if (a.size() != lower.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    const char c = a[i] >= 'A' && a[i] <= 'Z' ? static_cast<char>(a[i] + 32) : a[i];
-    if (c != lower[i]) return false;
+    if (ascii_lower(a[i]) != lower[i]) return false;
   }
   return true;
 }

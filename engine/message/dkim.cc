@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "engine/message/mime.h"
 
 namespace volley::message {
@@ -37,14 +38,6 @@ constexpr std::array<std::string_view, 8> kSigned = {"sender",      "list-id",  
                                                      "feedback-id", "auto-submitted"};
 
 bool blank(char c) { return c == ' ' || c == '\t'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
-
 std::vector<Field> split_fields(std::string_view block) {
   std::vector<Field> fields;
   for (size_t at = 0; at < block.size();) {
@@ -55,7 +48,7 @@ std::vector<Field> split_fields(std::string_view block) {
     }
     if (end == std::string_view::npos) end = block.size();
     const std::string_view text = block.substr(at, end - at);
-    std::string name = lower_case(text.substr(0, text.find(':')));
+    std::string name = ascii_lower(text.substr(0, text.find(':')));
     while (!name.empty() && blank(name.back())) name.pop_back();
     fields.push_back({std::move(name), text});
     at = end + 2;
@@ -155,7 +148,7 @@ std::string relaxed_body_hash(std::string_view body) {
 
 std::string relaxed_header(std::string_view field) {
   const size_t colon = std::min(field.find(':'), field.size());
-  std::string out = lower_case(field.substr(0, colon));
+  std::string out = ascii_lower(field.substr(0, colon));
   while (!out.empty() && blank(out.back())) out.pop_back();
   out += ':';
   const size_t start = out.size();
@@ -178,7 +171,7 @@ std::string dkim_signing_input(std::string_view header_block, std::span<const st
   std::vector<Field> fields = split_fields(header_block);
   std::string input;
   for (const std::string& name : names) {
-    const std::string wanted = lower_case(name);
+    const std::string wanted = ascii_lower(name);
     const auto found = std::find_if(fields.rbegin(), fields.rend(),
                                     [&](const Field& field) { return field.name == wanted; });
     if (found == fields.rend()) continue;
@@ -228,7 +221,7 @@ Result<DkimKeyRing> DkimKeyRing::load(std::span<const DkimSettings> settings) {
     if (!pem.ok()) return Error{Errc::kConfig, where + pem.error().message};
     auto key = DkimKey::load_pem(*pem, one.key_file);
     if (!key.ok()) return Error{key.error().code, where + key.error().message};
-    ring.add({lower_case(one.domain), one.selector, std::move(*key)});
+    ring.add({ascii_lower(one.domain), one.selector, std::move(*key)});
   }
   return ring;
 }
@@ -238,7 +231,7 @@ void DkimKeyRing::add(DkimSigner signer) {
 }
 
 std::vector<const DkimSigner*> DkimKeyRing::find(std::string_view from_domain) const {
-  const std::string folded = lower_case(from_domain);
+  const std::string folded = ascii_lower(from_domain);
   std::string_view domain = folded;
   std::vector<const DkimSigner*> found;
   while (true) {

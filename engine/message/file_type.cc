@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/utf8.h"
+
 namespace volley::message {
 
 std::string type_by_suffix(std::string_view path) {
@@ -36,10 +38,7 @@ std::string type_by_suffix(std::string_view path) {
   const std::string_view file = path.substr(path.rfind('/') + 1);
   const size_t dot = file.rfind('.');
   if (dot != std::string_view::npos) {
-    std::string suffix(file.substr(dot + 1));
-    for (char& c : suffix) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
+    const std::string suffix = ascii_lower(file.substr(dot + 1));
     for (const Known& known : kKnown) {
       if (known.suffix == suffix) return std::string(known.type);
     }

@@ -26,11 +26,9 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 bool same_name(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+                    [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
 }
 
 // A blank run and the word after it, starting at `at`: what folding cannot divide.
@@ -76,7 +74,7 @@ void append_folded(std::string_view value, size_t column, std::string& out) {
 bool is_atoms(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool atext = (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+    const bool atext = (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || (c >= '0' && c <= '9') ||
                        std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
     const bool single_blank = c == ' ' && i > 0 && text[i - 1] != ' ';
     if (!atext && !single_blank) return false;

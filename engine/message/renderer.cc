@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "engine/message/content_compiler.h"
 #include "engine/message/headers.h"
 #include "engine/message/mime_body.h"
@@ -33,9 +34,8 @@ std::string tag_of(std::string_view id) {
 
 bool has_scheme(std::string_view uri, std::string_view scheme) {
   if (uri.size() <= scheme.size()) return false;
-  return std::equal(scheme.begin(), scheme.end(), uri.begin(), [](char s, char u) {
-    return s == (u >= 'A' && u <= 'Z' ? static_cast<char>(u + 32) : u);
-  });
+  return std::equal(scheme.begin(), scheme.end(), uri.begin(),
+                    [](char s, char u) { return s == ascii_lower(u); });
 }
 
 }  // namespace

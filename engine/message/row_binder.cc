@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace volley::message {
 
 using Nodes = std::vector<MustacheNode>;
@@ -18,8 +20,7 @@ std::string no_such_column(const MustacheNode& node, std::span<const std::string
   auto fold = [](std::string_view name) {
     std::string out;
     for (char c : name) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-      if (c != ' ' && c != '_' && c != '-') out += c;
+      if (c != ' ' && c != '_' && c != '-') out += ascii_lower(c);
     }
     return out;
   };

@@ -4,6 +4,7 @@
 
 #include "base/base64.h"
 #include "base/hmac.h"
+#include "base/utf8.h"
 #include "engine/smtp/client.h"
 
 namespace volley::smtp {
@@ -20,16 +21,14 @@ Outcome ours(std::string why, EnhancedCode code) {
   return {Outcome::Kind::kRetry, Stage::kAuth, {}, std::move(why), code};
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool contains(std::string_view text, std::string_view piece) {
-  const auto same = [](char a, char b) { return lower(a) == lower(b); };
+  const auto same = [](char a, char b) { return ascii_lower(a) == ascii_lower(b); };
   return std::search(text.begin(), text.end(), piece.begin(), piece.end(), same) != text.end();
 }
 
 // The letters of base64 and of tokens.
 bool is_secret_letter(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+  return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
          std::string_view("+/=_-").find(c) != std::string_view::npos;
 }
 

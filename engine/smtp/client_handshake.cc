@@ -2,6 +2,7 @@
 #include <cassert>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/smtp/client.h"
 
 namespace volley::smtp {
@@ -18,8 +19,7 @@ bool is_masked(std::string_view text) {
 bool same_name(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; };
-    if (lower(a[i]) != lower(b[i])) return false;
+    if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
   }
   return true;
 }

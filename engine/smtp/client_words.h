@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/smtp/outcome.h"
 #include "engine/smtp/reply.h"
 
@@ -24,9 +25,7 @@ inline Outcome judged(Stage stage, Reply reply) {
 
 // ASCII letters of `text` match in either case.
 inline bool contains(std::string_view text, std::string_view lower_needle) {
-  const auto same = [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-  };
+  const auto same = [](char a, char b) { return ascii_lower(a) == b; };
   return std::search(text.begin(), text.end(), lower_needle.begin(), lower_needle.end(), same) !=
          text.end();
 }

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <string>
 
+#include "base/utf8.h"
+
 namespace volley::smtp {
 namespace {
 
@@ -144,10 +146,7 @@ const Known* known(std::string_view provider) {
 
 std::string_view provider_of(std::string_view mx_host) {
   if (mx_host.ends_with('.')) mx_host.remove_suffix(1);
-  std::string host(mx_host);
-  for (char& c : host) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string host = ascii_lower(mx_host);
   for (const Suffix& entry : kSuffixes) {
     const bool below = entry.suffix[0] == '.';
     // The leading dot makes the match end at a label boundary.

@@ -107,6 +107,21 @@ TEST_F(Files, WhetherALockIsHeldIsSeenWithoutTakingIt) {
   EXPECT_FALSE(FileLock::held(at("lock")));
 }
 
+TEST(FileLock, ALineOfProcLocksIsAboutOneFile) {
+  const LockedFile file{0xfe, 0, 1234, "4711"};
+  EXPECT_TRUE(is_lock_on(file, "12: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"));
+  EXPECT_FALSE(is_lock_on(file, "12: FLOCK  ADVISORY  WRITE 4711 08:00:1234 0 EOF")) << "elsewhere";
+  EXPECT_FALSE(is_lock_on(file, "12: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF")) << "elsewhere";
+  EXPECT_FALSE(is_lock_on(file, "12: FLOCK  ADVISORY  WRITE 4711 fe:00:12345 0 EOF"));
+  EXPECT_FALSE(is_lock_on(file, "12: FLOCK  ADVISORY  WRITE 471 fe:00:1234 0 EOF"));
+  EXPECT_FALSE(is_lock_on(file, "12: POSIX  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"));
+  EXPECT_FALSE(is_lock_on(file, "12: -> FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF")) << "waits";
+  EXPECT_FALSE(is_lock_on(file, ""));
+  // Of nobody that we can see, and of a holder that has not written its pid yet.
+  EXPECT_TRUE(is_lock_on(file, "12: FLOCK  ADVISORY  WRITE 0 fe:00:1234 0 EOF"));
+  EXPECT_TRUE(is_lock_on({0xfe, 0, 1234, ""}, "12: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"));
+}
+
 TEST_F(Files, InheritableLockSurvivesItsMaker) {
   int pipe[2];
   ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);

@@ -30,5 +30,12 @@ TEST(Utf8, RefusesWhatRfc3629Refuses) {
   EXPECT_FALSE(is_ascii("\xC3\xBC"));
 }
 
+TEST(AsciiLower, IsOfTheLettersAToZOnly) {
+  EXPECT_EQ(ascii_lower("@AZ[`az{ 19-\xC3\x84\xC1"), "@az[`az{ 19-\xC3\x84\xC1");
+  EXPECT_EQ(ascii_lower(""), "");
+  static_assert(ascii_lower('Q') == 'q' && ascii_lower('q') == 'q' &&
+                ascii_lower('\xC0') == '\xC0');
+}
+
 }  // namespace
 }  // namespace volley

@@ -4,7 +4,7 @@
 //          loopback that behave as the script says, and a loop whose clock the script moves. The core's dialogues are
 //          tests/dialog/*.dlg (tests/unit/smtp/dialog.h); both kinds begin with `row N...`, and are counted together.
 // Format   One directive a line; `#` starts a comment line.
-//   row N...              rows of the table of broken receivers that this file shows
+//   row N...              rows of tests/dialog/README.md that this file shows
 //   option NAME VALUE     allow_private|ipv6|dnssec on|off; connections N, at a site; return_path TEMPLATE ({{name}} is the
 //                         recipient's local part)
 //   dns NAME mx [PREFERENCE] HOST...  |  dns NAME a|aaaa ADDRESS...  |  dns NAME cname TARGET  |  dns NAME nxdomain

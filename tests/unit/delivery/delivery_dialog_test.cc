@@ -1,4 +1,5 @@
-// Plays tests/dialog/delivery/*.dlg, and counts the rows of the table of broken receivers that scripts and cases show.
+// Plays tests/dialog/delivery/*.dlg, and counts the rows of the table of broken receivers (tests/dialog/README.md) that scripts
+// and cases show.
 #include "tests/unit/delivery/delivery_dialog.h"
 
 #include <gtest/gtest.h>

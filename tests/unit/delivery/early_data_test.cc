@@ -1,4 +1,4 @@
-// Row 43 of the table of broken receivers: session tickets and early data. Our sessions are resumed, but nothing is ever sent
+// Row 43 of tests/dialog/README.md: session tickets and early data. Our sessions are resumed, but nothing is ever sent
 // or taken before the handshake is over, and a ticket that is worth nothing costs a full handshake, not the connection.
 // The other end is OpenSSL itself, with early data switched on.
 #include <gtest/gtest.h>

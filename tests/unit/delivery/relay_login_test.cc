@@ -2,6 +2,7 @@
 #include "engine/delivery/relay_login.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -63,6 +64,17 @@ TEST_F(RelayLoginTest, AFileWrittenInPlaceIsReadAgain) {
 
 TEST_F(RelayLoginTest, WhatChangedBeforeTheFirstLoginCounts) {
   const auto made = login();
+  replace("second");
+  EXPECT_EQ(made->current()->secret, "second");
+}
+
+TEST_F(RelayLoginTest, APipeIsNotReadAgain) {
+  const auto made = login();
+  ASSERT_EQ(made->current()->secret, "first");
+  std::filesystem::remove(file);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  EXPECT_EQ(made->current()->secret, "first") << "nobody writes there: reading would never end";
+  std::filesystem::remove(file);
   replace("second");
   EXPECT_EQ(made->current()->secret, "second");
 }

@@ -150,7 +150,7 @@ TEST_F(RouterTest, ADomainThatRotatesItsExchangersIsOneSiteInTheEnd) {
     now += std::chrono::minutes(1);
   }
   EXPECT_EQ(sites.size(), 5u);
-  EXPECT_TRUE(sites.contains("example.com"));
+  EXPECT_TRUE(sites.contains("*.example.net"));
   // One that was there before keeps its name; others have nothing to do with it; a day later it is forgotten.
   hosts("example.com", {{10, "mx2.example.net"}});
   EXPECT_EQ(ask("example.com").path->site, "mx2.example.net");
@@ -159,6 +159,57 @@ TEST_F(RouterTest, ADomainThatRotatesItsExchangersIsOneSiteInTheEnd) {
   now += std::chrono::hours(24);
   hosts("example.com", {{10, "mx19.example.net"}});
   EXPECT_EQ(ask("example.com").path->site, "mx19.example.net");
+}
+
+TEST_F(RouterTest, DomainsThatRotateAmongTheSameHostsAreOneSite) {
+  start();
+  std::set<std::string> sites;
+  for (const std::string domain : {"one.example.com", "two.example.com", "three.example.com"}) {
+    for (int i = 0; i < 4; ++i) {
+      hosts(domain, {{10, std::to_string(i) + ".in.example.net"}});
+      EXPECT_EQ(ask(domain).path->site, std::to_string(i) + ".in.example.net");
+    }
+    for (int i = 4; i < 9; ++i) {
+      hosts(domain, {{10, std::to_string(i) + ".in.example.net"}, {20, "7.in.example.net"}});
+      sites.insert(ask(domain).path->site);
+    }
+  }
+  EXPECT_EQ(sites, std::set<std::string>{"*.in.example.net"});
+  // Hosts that are further away widen it, and stay so.
+  hosts("one.example.com", {{10, "9.in.example.net"}, {20, "spare.out.example.net"}});
+  EXPECT_EQ(ask("one.example.com").path->site, "*.example.net");
+  hosts("one.example.com", {{10, "10.in.example.net"}});
+  EXPECT_EQ(ask("one.example.com").path->site, "*.example.net");
+}
+
+TEST_F(RouterTest, ADomainWhoseExchangersShareNothingIsASiteItself) {
+  start();
+  std::string site;
+  for (const char* host : {"a.example.co.uk", "b.example.co.uk", "mx.elsewhere.co.uk",
+                           "c.example.co.uk", "d.example.co.uk"}) {
+    hosts("example.com", {{10, host}});
+    site = ask("example.com").path->site;
+  }
+  EXPECT_EQ(site, "example.com");
+}
+
+TEST(SharedSuffix, IsOfWholeLabels) {
+  EXPECT_EQ(shared_suffix("mx1.example.net", "mx2.example.net"), "example.net");
+  EXPECT_EQ(shared_suffix("a.in.example.net", "b.in.example.net"), "in.example.net");
+  EXPECT_EQ(shared_suffix("mx.example.net", "mx.example.net"), "mx.example.net");
+  EXPECT_EQ(shared_suffix("mx.example.net", "example.net"), "example.net");
+  EXPECT_EQ(shared_suffix("example.net", "mx.example.net"), "example.net");
+  EXPECT_EQ(shared_suffix("mx.myexample.net", "mx.example.net"), "");
+  EXPECT_EQ(shared_suffix("mx.example.net", "mx.example.org"), "");
+  EXPECT_EQ(shared_suffix("", "mx.example.org"), "");
+}
+
+TEST(SharedSuffix, IsNoRegistrys) {
+  EXPECT_EQ(shared_suffix("mx.example.co.uk", "mx.example2.co.uk"), "");
+  EXPECT_EQ(shared_suffix("mx.one.com.au", "mx.two.com.au"), "");
+  EXPECT_EQ(shared_suffix("mx1.one.com.au", "mx2.one.com.au"), "one.com.au");
+  EXPECT_EQ(shared_suffix("mx1.four.net", "mx2.four.net"), "four.net");
+  EXPECT_EQ(shared_suffix("mx1.gmx.net", "mx2.gmx.net"), "gmx.net");
 }
 
 TEST_F(RouterTest, ProvidersAndTheOperatorsSitesDoNotRotate) {

@@ -50,8 +50,22 @@ TEST_F(SiteTest, OnlyAPauseForAPersonEndsWhenOneResumes) {
 
   site.act(login, now);
   site.pause(minutes(45), "50 refusals in a row", now);
-  EXPECT_FALSE(site.resume(now)) << "the receiver refuses us, whoever resumes";
-  EXPECT_TRUE(site.paused(now));
+  EXPECT_EQ(site.limited_by(now, ""), "paused for 45 min (50 refusals in a row)");
+  EXPECT_TRUE(site.resume(now));
+  EXPECT_TRUE(site.paused(now)) << "the receiver refuses us, whoever resumes";
+  EXPECT_EQ(site.cells()[metrics::SiteMetric::kPaused].get(), 1u);
+}
+
+TEST_F(SiteTest, AShorterPauseOfTheReceiverOutlivesResume) {
+  site.pause(minutes(20), "50 refusals in a row", now);
+  site.pause(minutes(30), "535 5.7.8 authentication failed", now, true);
+  EXPECT_EQ(site.limited_by(now, ""), "paused for 30 min (535 5.7.8 authentication failed)");
+  EXPECT_EQ(site.paused_until(), now + minutes(30));
+  EXPECT_TRUE(site.resume(now));
+  EXPECT_EQ(site.limited_by(now, ""), "paused for 20 min (50 refusals in a row)");
+  EXPECT_EQ(site.paused_until(), now + minutes(20));
+  EXPECT_FALSE(site.resume(now));
+  EXPECT_FALSE(site.paused(now + minutes(20)));
 }
 
 TEST_F(SiteTest, ALearnedLimitIsSharedOutAmongTheLoops) {

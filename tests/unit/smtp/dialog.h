@@ -4,7 +4,7 @@
 //          everything the server says at one byte offset (0: nowhere, kEveryByte: after each byte), and the outcome must
 //          be the same.
 // Format   One directive a line; `#` starts a comment line.
-//   row N...              rows of the table of broken receivers that this file shows
+//   row N...              rows of tests/dialog/README.md that this file shows
 //   option NAME VALUE     pipelining|cross_message|helo_only|rset_between|mail_parameters|dsn_parameters|hold_until_mark|
 //                         refuse_own_name|auth_in_clear on|off; tls never|opportunistic|required; ehlo NAME; nonce TEXT;
 //                         chunking never|one|stream; bdat_window|bdat_bytes N
