@@ -120,7 +120,6 @@ class Site {
   TimePoint paused_until_{}, force_tls_until_{}, quota_until_{};
   bool paused_until_resumed_ = false;
   std::string why_paused_, last_reply_;
-  const char* why_connections_ = "";
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;
