@@ -228,7 +228,7 @@ std::string PathPool::connecting(TimePoint now) const {
   const SessionTally have = tally();
   if (lanes_.waiting() == 0) return {};
   if (const std::string* tarpit = have.ready > 0 ? only_tarpits(now) : nullptr) {
-    return "one connection: " + *tarpit + " is a tarpit, over 20 s for each recipient";
+    return fmt::format("one connection: {} is a tarpit, over 20 s for each recipient", *tarpit);
   }
   if (have.ready > 0) return {};
   if (!resting(now)) return have.opening > 0 ? "connecting" : "";
