@@ -51,10 +51,9 @@ bool bounces(const smtp::Outcome& outcome, const smtp::Verdict& verdict, const A
   // DNS said twice, an attempt apart, that there is nobody to talk to.
   if (no_such_host(outcome)) return attempt.before > 0 && attempt.last_code == 0;
   if (about_the_path(outcome, verdict)) return false;
-  const bool said_before =
-      attempt.before > 0 && outcome.reply.code != 0 && attempt.last_code == outcome.reply.code;
-  if (!verdict.bounce()) return verdict.has(Effect::kBounceSecond) && said_before;
-  return !attempt.doubted || outcome.reply.code == 0 || said_before;
+  const bool again = said_before(outcome, attempt);
+  if (!verdict.bounce()) return verdict.has(Effect::kBounceSecond) && again;
+  return !attempt.doubted || outcome.reply.code == 0 || again;
 }
 
 bool speaks_of_us(smtp::ReplyClass cls) {
@@ -74,6 +73,10 @@ bool speaks_of_us(smtp::ReplyClass cls) {
 }
 
 }  // namespace
+
+bool said_before(const smtp::Outcome& outcome, const Attempt& attempt) {
+  return attempt.before > 0 && outcome.reply.code != 0 && attempt.last_code == outcome.reply.code;
+}
 
 smtp::Outcome never_reached(Kind kind, std::string why, smtp::EnhancedCode code) {
   smtp::Outcome outcome;
@@ -134,6 +137,8 @@ PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdic
       outcome.reply.first_digit() == 5 && verdict.bounce() && !about_the_path(outcome, verdict);
   action.unknown_recipient = action.final && (verdict.cls == smtp::ReplyClass::kInv ||
                                               verdict.cls == smtp::ReplyClass::kIna);
+  action.of_message = action.final && (verdict.scope == smtp::Scope::kMessage ||
+                                       verdict.scope == smtp::Scope::kSender);
   action.answer = !lost && !action.refusal && verdict.scope != smtp::Scope::kPath;
   action.pause = verdict.pause_path;
   action.hold = effect.hold_minutes ? std::chrono::minutes(effect.hold_minutes) : kUsualHold;
@@ -163,15 +168,6 @@ PathAction certificate_refused(PathAction action) {
   action.pause_campaign = true;
   action.until_resumed = true;
   action.rule = "certificate";
-  return action;
-}
-
-PathAction tarpit_action() {
-  PathAction action;
-  action.connections = 1;
-  action.why_connections = "a tarpit: over 20 s for each recipient";
-  action.hold = kUsualHold;
-  action.rule = "tarpit";
   return action;
 }
 

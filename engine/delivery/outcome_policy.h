@@ -31,6 +31,9 @@ struct Attempt {
   bool doubted = false;       // by the SiteBreaker: a bounce needs a second opinion
 };
 
+// The attempt before had the same reply code.
+bool said_before(const smtp::Outcome& outcome, const Attempt& attempt);
+
 // No connection came about, in our own words.
 smtp::Outcome never_reached(smtp::Outcome::Kind kind, std::string why, smtp::EnhancedCode code);
 inline constexpr smtp::EnhancedCode kNoHost{5, 4, 4};  // the code of a host that has no address
@@ -51,13 +54,13 @@ struct PathAction {
   bool permanent = false;  // by a 5xx
   bool answer = false;  // they speak to us about recipients and messages: all is well with the path
   bool final = false;   // a 5xx that bounces whom it is about
-  bool unknown_recipient = false;  // and says that there is nobody of that name
-  Duration pause{};                // zero: none
-  Duration hold{};                 // how long the limits below stay
-  Duration regain{};               // a learned rate grows by a quarter each, without a further hint
+  bool unknown_recipient = false;          // and says that there is nobody of that name
+  bool of_message = false;                 // and concerns the message or its sender
+  Duration pause{};                        // zero: none
+  Duration hold{};                         // how long the limits below stay
+  Duration regain{};                       // a learned rate grows by a quarter each, without a further hint
   uint32_t connections = 0, messages = 0;  // at most; 0: leave
-  const char* why_connections = "the receiver's reply";
-  double rate = 0;  // messages/s; 0: leave
+  double rate = 0;                         // messages/s; 0: leave
   bool halve_connections = false, halve_rate = false, halve_messages = false;
   bool reconnect = false, next_host = false, force_tls = false, no_pipelining = false;
   bool pause_campaign = false;
@@ -77,7 +80,5 @@ struct PathAction {
 PathAction path_action(const smtp::Outcome& outcome, const smtp::Verdict& verdict);
 // The relay's certificate does not fit: for a person to mend, as a refused login is.
 PathAction certificate_refused(PathAction action);
-// Of a host that takes more than 20 s for each recipient: one connection is enough to wait in.
-PathAction tarpit_action();
 
 }  // namespace volley::delivery

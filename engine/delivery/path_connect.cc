@@ -30,15 +30,40 @@ smtp::Outcome no_address(const std::string& host, const dns::AddressAnswer& answ
 
 }  // namespace
 
+// One connection is enough to wait in; what waits for other hosts has the rest.
+bool PathPool::is_full_tarpit(const std::shared_ptr<Host>& host) const {
+  const auto leads_there = [&](const Opening& opening) { return hosts_[opening.host] == host; };
+  const bool held = std::any_of(openings_.begin(), openings_.end(), leads_there) ||
+                    (next_ && hosts_[next_->host] == host) ||
+                    std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& session) {
+                      return !session->gone() && session->host() == host;
+                    });
+  return held && tools_.memory.hosts.facts(host->key, wall_now()).tarpit;
+}
+
+// Every host that could be connected to is one; the name of the first.
+const std::string* PathPool::only_tarpits(TimePoint now) const {
+  const std::string* name = nullptr;
+  for (const auto& host : hosts_) {
+    if (host->bad(now)) continue;
+    if (!is_full_tarpit(host)) return nullptr;
+    if (name == nullptr) name = &host->name;
+  }
+  return name;
+}
+
 std::optional<size_t> PathPool::choose_host(TimePoint now) {
+  std::vector<bool> out(hosts_.size());
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    out[i] = hosts_[i]->bad(now) || is_full_tarpit(hosts_[i]);
+  }
   // One that lacks something for a message comes last, whatever its preference.
-  const auto usable = [&](const auto& host) {
-    return !host->bad(now) && now >= host->others_first_until;
-  };
-  const bool others = std::any_of(hosts_.begin(), hosts_.end(), usable);
+  bool others = false;
+  const auto first = [&](size_t i) { return !out[i] && now >= hosts_[i]->others_first_until; };
+  for (size_t i = 0; i < hosts_.size(); ++i) others = others || first(i);
   std::vector<size_t> equals;
   for (size_t i = 0; i < hosts_.size(); ++i) {
-    if (others ? !usable(hosts_[i]) : hosts_[i]->bad(now)) continue;
+    if (others ? !first(i) : out[i]) continue;
     const uint16_t preference = path_->hosts[i].preference;
     if (!equals.empty() && preference > path_->hosts[equals.front()].preference) continue;
     if (!equals.empty() && preference < path_->hosts[equals.front()].preference) equals.clear();
@@ -180,7 +205,6 @@ void PathPool::start_session(size_t host, std::vector<net::Endpoint> addresses, 
   options.idle = tools_.settings.idle_connection;
   options.messages = std::max(1u, site_.message_limit(now));
   if (facts.messages > 0) options.messages = std::min(options.messages, facts.messages);
-  if (facts.tarpit) static_cast<void>(site_.act(tarpit_action(), now));
   options.recipients = facts.recipients > 0 ? facts.recipients : path_->limits.recipients;
   sessions_.push_back(std::make_unique<Session>(tools_.loop, *this, std::move(options)));
   site_.connection(1);

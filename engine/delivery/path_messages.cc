@@ -260,7 +260,7 @@ Attempt PathPool::attempt(const ActiveWork& work, uint32_t index, TimePoint now)
   attempt.before = recipient.attempts;
   attempt.free_retries = work.free_retries.empty() ? 0 : work.free_retries[index];
   attempt.last_code = recipient.last_code;
-  attempt.doubted = site_.breaker.is_open(now);
+  attempt.doubted = site_.breaker.doubts(work.work->destination.campaign, now);
   attempt.age_ms = retry_age_ms(work.work->destination.lane, recipient, work.queue_now_ms(now));
   return attempt;
 }

@@ -71,7 +71,7 @@ size_t PathPool::closing() const {
 bool PathPool::wants_session(TimePoint now) const {
   if (failing_ || resting(now) || lanes_.waiting() == 0 || !site_.token(now)) return false;
   const int64_t urgent = lanes_.transactional_waiting();
-  return one_more_pays(tally(), urgent, lanes_.waiting() - urgent);
+  return one_more_pays(tally(), urgent, lanes_.waiting() - urgent) && only_tarpits(now) == nullptr;
 }
 
 void PathPool::on_session_connected(Session&) {
@@ -226,7 +226,11 @@ void PathPool::reap() {
 
 std::string PathPool::connecting(TimePoint now) const {
   const SessionTally have = tally();
-  if (have.ready > 0 || lanes_.waiting() == 0) return {};
+  if (lanes_.waiting() == 0) return {};
+  if (const std::string* tarpit = have.ready > 0 ? only_tarpits(now) : nullptr) {
+    return fmt::format("one connection: {} is a tarpit, over 20 s for each recipient", *tarpit);
+  }
+  if (have.ready > 0) return {};
   if (!resting(now)) return have.opening > 0 ? "connecting" : "";
   const auto left = std::chrono::ceil<std::chrono::seconds>(rest_until_ - now).count();
   return fmt::format("connecting: {}, next try in {} s",

@@ -16,6 +16,7 @@
 #include "engine/delivery/lanes.h"
 #include "engine/delivery/outcome_policy.h"
 #include "engine/delivery/session.h"
+#include "engine/delivery/site_breaker.h"
 #include "engine/delivery/tlsa.h"
 #include "engine/delivery/tools.h"
 
@@ -87,6 +88,8 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   };
   SessionTally tally() const;
   dns::Resolver& resolver() const;
+  bool is_full_tarpit(const std::shared_ptr<Host>& host) const;
+  const std::string* only_tarpits(TimePoint now) const;
   std::optional<size_t> choose_host(TimePoint now);
   int64_t sign_target() const;
   // Further addresses of a host whose first one failed: tried once the failed connection has given its slot back.
@@ -114,10 +117,13 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void act(const PathAction& action, const smtp::Outcome& outcome, std::string_view campaign,
            TimePoint now, net::TlsFailure tls_failure = net::TlsFailure::kNone);
   void brake(const Braking& braking, std::string_view campaign, TimePoint now);
-  void doubt_bounces(const PathAction& action, const smtp::Outcome& outcome,
-                     std::string_view campaign, TimePoint now);
-  void pause_site(Duration length, const std::string& why, bool doubt, TimePoint now);
-  void watch_for_tarpit(Host& host, const smtp::TxnResult& result, TimePoint now);
+  void doubt_bounces(const PathAction& action, const smtp::Outcome& outcome, const ActiveWork& work,
+                     uint32_t index, TimePoint now);
+  void breaker_tripped(SiteBreaker::Trip trip, const std::string& reply, std::string_view campaign,
+                       TimePoint now);
+  void pause_site(SiteNews news, TimePoint now);
+  void tell_bounces(SiteNews::Bounces bounces);
+  void watch_for_tarpit(const Session& session, const smtp::TxnResult& result);
   std::string_view some_campaign() const;
   bool keeps_pace(ActiveWork& work, TimePoint now);
   bool pick(ActiveWork& work, Message& message, TimePoint now);

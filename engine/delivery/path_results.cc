@@ -52,7 +52,7 @@ void PathPool::on_result(Session& session, InFlight sent, const smtp::TxnResult&
   Host& host = *session.host();
   tools_.memory.hosts.takes_recipients(host.key, result.rcpt_limit, wall_now());
   session.limit_recipients(result.rcpt_limit);
-  watch_for_tarpit(host, result, now);
+  watch_for_tarpit(session, result);
   if (result.outcome.kind == Kind::kDelivered) {
     if (host.delivered < kProvenAfter && ++host.delivered == kProvenAfter) {
       tools_.memory.hosts.proven(host.key, wall_now());
@@ -76,7 +76,8 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
   Host& host = *session.host();
   const Answer answer{&outcome, host.name, session.source(), true};
   if (outcome.kind == Kind::kDelivered) {
-    site_.breaker.taken();
+    const queue::Destination& to = work.work->destination;
+    if (site_.breaker.taken(to.domain, to.campaign)) tell_bounces(SiteNews::Bounces::kUsual);
     if (site_.refused) report(path_action(outcome, {}), {}, now);
     return tools_.ledger.decide(work, index, {false, Verdict::kDelivered, 0}, answer, now);
   }
@@ -85,7 +86,7 @@ void PathPool::count_result(Session& session, const InFlight& sent, uint32_t ind
   const std::string& campaign = work.work->destination.campaign;
   // One reply to a hundred recipients is one hint, not a hundred.
   const bool news = std::find(told.begin(), told.end(), verdict.rule) == told.end();
-  if (news || outcome.stage == smtp::Stage::kRcpt) doubt_bounces(action, outcome, campaign, now);
+  if (news || outcome.stage == smtp::Stage::kRcpt) doubt_bounces(action, outcome, work, index, now);
   Decision decision = decide(outcome, verdict, attempt(work, index, now),
                              work.work->campaign->record.retry, tools_.random);
   if (news) {
@@ -163,56 +164,88 @@ void PathPool::act(const PathAction& action, const smtp::Outcome& outcome,
   }
   if (path_->shares > 1 && !action.nothing()) {
     const bool ours = reply.code == 0 && action.until_resumed;
-    tools_.foreman.tell({path_, action, ours ? outcome.error : reply.str(), {}, {}, false});
+    tools_.foreman.tell({path_, action, ours ? outcome.error : reply.str(), {}, {}});
   }
 }
 
 void PathPool::brake(const Braking& braking, std::string_view campaign, TimePoint now) {
-  if (braking.pause_site) pause_site(*braking.pause_site, kInARow, false, now);
+  if (braking.pause_site) pause_site({path_, {}, {}, *braking.pause_site, kInARow}, now);
   if (!braking.pause_campaign_reason.empty()) {
     tools_.foreman.pause_campaign(campaign, braking.pause_campaign_reason);
   }
 }
 
-void PathPool::pause_site(Duration length, const std::string& why, bool doubt, TimePoint now) {
-  site_.pause(length, why, now);
-  if (path_->shares > 1) tools_.foreman.tell({path_, {}, {}, length, why, doubt});
+void PathPool::pause_site(SiteNews news, TimePoint now) {
+  site_.pause(news.pause, news.reason, now, news.until_resumed);
   log_warn(fmt::format("{} is paused for {} min: {}", site_.name(),
-                       std::chrono::duration_cast<std::chrono::minutes>(length).count(), why));
+                       std::chrono::duration_cast<std::chrono::minutes>(news.pause).count(),
+                       news.reason));
+  if (path_->shares > 1) tools_.foreman.tell(std::move(news));
+}
+
+void PathPool::tell_bounces(SiteNews::Bounces bounces) {
+  if (path_->shares <= 1) return;
+  SiteNews news{path_, {}, {}, {}, {}};
+  news.bounces = bounces;
+  tools_.foreman.tell(std::move(news));
 }
 
 // What looks like an outage, a misroute or a blocklist must not use up a list.
 void PathPool::doubt_bounces(const PathAction& action, const smtp::Outcome& outcome,
-                             std::string_view campaign, TimePoint now) {
+                             const ActiveWork& work, uint32_t index, TimePoint now) {
   if (!action.final) return;
-  SiteBreaker& breaker = site_.breaker;
-  switch (breaker.refused(action.unknown_recipient, now)) {
-    case SiteBreaker::Trip::kNone:
-      return;
-    case SiteBreaker::Trip::kUnknownRecipients:
-      return pause_site(breaker.pause(),
-                        fmt::format("{} of its last {} recipients are said to be unknown: {}",
-                                    breaker.unknown(), SiteBreaker::kWindow, outcome.reply.str()),
-                        true, now);
-    case SiteBreaker::Trip::kEverything: {
-      const std::string why =
-          fmt::format("{} messages in a row are refused where mail was taken before: {}",
-                      breaker.in_a_row(), outcome.reply.str());
-      pause_site(breaker.pause(), why, true, now);
-      return tools_.foreman.pause_campaign(campaign, site_.name() + ": " + why);
-    }
+  const queue::Destination& to = work.work->destination;
+  SiteBreaker::Refusal refusal;
+  refusal.domain = to.domain;
+  refusal.campaign = to.campaign;
+  refusal.unknown_recipient = action.unknown_recipient;
+  refusal.of_message = action.of_message;
+  refusal.confirms = said_before(outcome, attempt(work, index, now));
+  const SiteBreaker::Trip trip = site_.breaker.refused(refusal, now);
+  if (trip != SiteBreaker::Trip::kNone) {
+    breaker_tripped(trip, outcome.reply.str(), to.campaign, now);
   }
 }
 
-// One connection is enough to wait in; what waits for other sites has the rest.
-void PathPool::watch_for_tarpit(Host& host, const smtp::TxnResult& result, TimePoint now) {
+void PathPool::breaker_tripped(SiteBreaker::Trip trip, const std::string& reply,
+                               std::string_view campaign, TimePoint now) {
+  const SiteBreaker& breaker = site_.breaker;
+  SiteNews news{path_, {}, {}, breaker.pause(), {}};
+  news.bounces = SiteNews::Bounces::kDoubted;
+  switch (trip) {
+    case SiteBreaker::Trip::kNone:
+      return;
+    case SiteBreaker::Trip::kBelieved:
+      log_warn(site_.name() + " means it: its bounces are final at first word again");
+      return tell_bounces(SiteNews::Bounces::kBelieved);
+    case SiteBreaker::Trip::kUnknownRecipients:
+      news.reason = fmt::format("{} of its last {} recipients are said to be unknown: {}",
+                                breaker.unknown(), SiteBreaker::kWindow, reply);
+      return pause_site(std::move(news), now);
+    case SiteBreaker::Trip::kEverything:
+    case SiteBreaker::Trip::kCampaign:
+      break;
+  }
+  news.reason = fmt::format("{} messages in a row are refused where mail was taken before: {}",
+                            breaker.in_a_row(), reply);
+  news.until_resumed = true;
+  if (breaker.of_one_campaign()) {
+    tools_.foreman.pause_campaign(campaign, fmt::format("{}: {}", site_.name(), news.reason));
+  }
+  if (trip == SiteBreaker::Trip::kEverything) pause_site(std::move(news), now);
+}
+
+// What is more than one connection to it ends.
+void PathPool::watch_for_tarpit(const Session& session, const smtp::TxnResult& result) {
+  Host& host = *session.host();
   if (result.rcpt_replies == 0 || !host.is_tarpit(result.rcpt_time, result.rcpt_replies)) return;
   if (tools_.memory.hosts.tarpit(host.key, wall_now())) {
-    log_warn(host.name + " takes more than 20 s for each recipient: one connection to " +
-             site_.name());
+    log_warn(host.name + " takes more than 20 s for each recipient: one connection");
   }
-  act(tarpit_action(), {}, {}, now);
-  wake();
+  if (!session.ready()) return;
+  for (const auto& other : sessions_) {
+    if (other.get() != &session && other->ready() && other->host().get() == &host) other->quit();
+  }
 }
 
 bool PathPool::fail_some(TimePoint now) {

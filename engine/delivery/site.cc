@@ -17,6 +17,7 @@ constexpr Duration kHalveOnce = std::chrono::seconds(5);
 constexpr double kSlowest = 1.0 / 60;
 constexpr double kUnmeasuredPace = 10;
 constexpr double kRegained = 1.25;
+constexpr const char* kReceiversReply = "the receiver's reply";
 
 int64_t second_of(TimePoint now) {
   return duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -168,7 +169,6 @@ bool Site::act(const PathAction& action, TimePoint now) {
     limit.value = limit.holds(now) ? std::min(limit.value, value) : value;
     limit.until = std::max(limit.until, until);
   };
-  if (action.connections || action.halve_connections) why_connections_ = action.why_connections;
   if (action.connections) tighten(connections_cap_, action.connections);
   if (action.halve_connections && may_halve(connections_cap_, now)) {
     const double total = connections_cap_.holds(now) ? connections_cap_.value : limits_.connections;
@@ -254,9 +254,8 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   if (campaign_rate > 0 && held >= waiting_) return campaign();
   if (!token(now)) {
     const bool learned_rate = rate_cap_.holds(now) && bucket_.rate() < limits_.rate + 1e-9;
-    return fmt::format(
-        "rate ({}, {})", per_time(bucket_.rate()),
-        learned_rate || limits_.rate == 0 ? "the receiver's reply" : limits_.rate_from);
+    return fmt::format("rate ({}, {})", per_time(bucket_.rate()),
+                       learned_rate || limits_.rate == 0 ? kReceiversReply : limits_.rate_from);
   }
   if (!connecting.empty()) return std::string(connecting);
   const uint32_t limit = connection_limit(now);
@@ -269,7 +268,7 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
 
 std::string_view Site::connections_from(TimePoint now) const {
   const bool learned = connection_limit(now) < share(limits_.connections);
-  return learned ? std::string_view(why_connections_) : limits_.connections_from;
+  return learned ? std::string_view(kReceiversReply) : limits_.connections_from;
 }
 
 std::string connections_bind(uint32_t limit, std::string_view from) {
@@ -299,7 +298,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
 
 bool Site::learned(TimePoint now) const {
   return paused(now) || now < quota_until_ || connections_cap_.holds(now) || rate_cap_.holds(now) ||
-         messages_cap_.holds(now) || force_tls(now) || refused || breaker.is_open(now);
+         messages_cap_.holds(now) || force_tls(now) || refused || breaker.remembers(now);
 }
 
 }  // namespace volley::delivery

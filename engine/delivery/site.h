@@ -130,7 +130,6 @@ class Site {
   TimePoint force_tls_until_{}, quota_until_{};
   Pause pause_, mend_;  // mend_: a person has something to mend, and resumes
   std::string last_reply_;
-  const char* why_connections_ = "";
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
   uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;

@@ -240,7 +240,9 @@ void SiteRunner::quit_all() {
 }
 
 void SiteRunner::resume(TimePoint now) {
-  if (!site_.resume(now)) return;
+  const bool lifted = site_.resume(now);
+  site_.breaker.resumed(lifted);
+  if (!lifted) return;
   for (const auto& pool : pools_) pool->forget_failures();
   tools_.foreman.wake(*this);
 }

@@ -198,8 +198,20 @@ void SiteTable::hear(const SiteNews& news) {
   if (!news.reply.empty()) site.note(news.reply);
   // Whether a campaign pauses is said where the reply was heard.
   static_cast<void>(site.act(news.action, now));
-  if (news.pause > Duration{}) site.pause(news.pause, news.reason, now);
-  if (news.doubt) site.breaker.open(now);
+  if (news.pause > Duration{}) site.pause(news.pause, news.reason, now, news.until_resumed);
+  switch (news.bounces) {
+    case SiteNews::Bounces::kNoNews:
+      break;
+    case SiteNews::Bounces::kDoubted:
+      site.breaker.open(news.pause, now);
+      break;
+    case SiteNews::Bounces::kBelieved:
+      site.breaker.believe(now);
+      break;
+    case SiteNews::Bounces::kUsual:
+      site.breaker.close();
+      break;
+  }
   impl_->wake(runner);
   impl_->arm();
 }

@@ -45,10 +45,13 @@ std::string connections_bind(uint32_t limit, std::string_view from);
 struct SiteNews {
   std::shared_ptr<const Path> path;
   PathAction action;
-  std::string reply;   // the receiver's words
-  Duration pause{};    // zero: none; beside what the action says
-  std::string reason;  // of the pause
-  bool doubt = false;  // bounces need a second opinion
+  std::string reply;           // the receiver's words
+  Duration pause{};            // zero: none; beside what the action says
+  std::string reason;          // of the pause
+  bool until_resumed = false;  // it is for a person to look into something
+  // What the SiteBreaker makes of bounces: they need a second opinion; they are believed, since it was the same; a message
+  // was taken, and all is as usual.
+  enum class Bounces : uint8_t { kNoNews, kDoubted, kBelieved, kUsual } bounces = Bounces::kNoNews;
 };
 
 class SiteTable {
@@ -84,7 +87,8 @@ class SiteTable {
   void campaign_changed(
       std::string_view
           campaign);  // its control changed: return what is waiting, if it no longer sends
-  // A person resumed a campaign: pauses for a person to mend something (the relay's login, its certificate) end.
+  // A person resumed a campaign: pauses for a person to mend something (the relay's login, its certificate) or to look
+  // into it (a site that refuses everything) end.
   void resume();
   std::vector<SiteSnapshot> snapshot() const;
 

@@ -28,7 +28,6 @@ void Client::timeout(TimePoint now) {
   // A reply that never comes after a refusal in the same group: the server dropped what was pipelined.
   if (group_error_ && pipelining()) blame_pipelining();
   if (lost_behind_data()) quirks_ |= kNoCrossMessage;
-  if (!fifo_.empty()) take_time(fifo_.front(), now);
   Outcome outcome;
   outcome.kind = Outcome::Kind::kRetry;
   outcome.stage = stage;

@@ -120,8 +120,7 @@ struct TxnResult {
   uint32_t accepted = 0;  // recipients with a 2xx to their RCPT
   uint32_t rcpt_limit =
       0;  // no more recipients than this in one transaction; 0: that was not shown
-  // From the turn of its MAIL to the last reply to a RCPT (or to the end of patience with one), and how many that were; 0: that
-  // could not be told.
+  // From the turn of its MAIL to the last reply to a RCPT, and how many that were; 0: that could not be told.
   Duration rcpt_time{};
   uint32_t rcpt_replies = 0;
 };

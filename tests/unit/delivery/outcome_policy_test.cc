@@ -166,6 +166,10 @@ TEST_F(Policy, WhatBouncesIsFinalAndSomeOfItMeansUnknown) {
   EXPECT_TRUE(unknown.final && unknown.unknown_recipient);
   const PathAction refused = action(reply(554, "5.7.1 message refused", Stage::kEndOfData));
   EXPECT_TRUE(refused.final && !refused.unknown_recipient);
+  EXPECT_TRUE(refused.of_message && !unknown.of_message);
+  EXPECT_TRUE(action(reply(550, "5.1.8 sender rejected", Stage::kMail)).of_message);
+  EXPECT_FALSE(action(reply(552, "5.2.2 mailbox full")).of_message);
+  EXPECT_FALSE(action(reply(451, "4.7.1 message refused for now", Stage::kEndOfData)).of_message);
   EXPECT_FALSE(action(reply(451, "4.1.1 user unknown for now")).final);
   EXPECT_FALSE(action(reply(550, "5.7.1 your IP address is listed at zen.spamhaus.org")).final);
   EXPECT_FALSE(action(reply(554, "5.7.1 no", Stage::kGreeting)).final);

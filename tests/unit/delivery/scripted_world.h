@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -95,6 +96,7 @@ class World final : public Router::Receiver {
     commons.brakes.forget_campaign(kCampaign);
     desk.paused.clear();
     context->control->state = queue::CampaignState::kRunning;
+    if (table) table->resume();
   }
 
   std::optional<SiteSnapshot> site() const {
@@ -112,6 +114,7 @@ class World final : public Router::Receiver {
   ScriptedZone zone;
   ScriptedHosts hosts{loop};
   std::string return_path;
+  bool personal = true;  // a message for each
   std::vector<Person> people;
   std::shared_ptr<const Path> path;  // of the last domain
   Desk desk;
@@ -136,7 +139,7 @@ class World final : public Router::Receiver {
     content.from = "Example News <news@example.com>";
     content.subject = "Hello";
     content.return_path = return_path;
-    content.text = message::PartText{"news.txt", "Dear {{name}}\r\n"};
+    content.text = message::PartText{"news.txt", personal ? "Dear {{name}}\r\n" : "Dear all\r\n"};
     context = std::make_shared<CampaignContext>();
     context->record.id = kCampaign;
     context->record.created_ms = kQueueStart;
@@ -167,7 +170,7 @@ class World final : public Router::Receiver {
            std::chrono::duration_cast<std::chrono::milliseconds>(loop.now() - start_).count();
   }
 
-  // As a partition's owner does: the route first, then the chunk, in one work.
+  // As a partition's owner does: the route first, then the chunks, each in a work.
   std::string deliver(const std::string& domain, const std::vector<size_t>& who) {
     answer_ = router_->route(domain, 1);
     if (!settle([this] { return answer_.has_value(); })) return "no answer about the route";
@@ -176,8 +179,14 @@ class World final : public Router::Receiver {
       for (const size_t i : who) refused(people[i]);
       return {};
     }
-    table->accept(make_work(domain, who));
-    if (!settle([this] { return !desk.back.empty(); })) return "the work does not come back";
+    size_t works = 0;
+    for (size_t at = 0; at < who.size(); at += queue::kMaxChunkRecipients, ++works) {
+      const size_t end = std::min<size_t>(who.size(), at + queue::kMaxChunkRecipients);
+      const auto from = who.begin();
+      table->accept(make_work(domain, {from + static_cast<std::ptrdiff_t>(at),
+                                       from + static_cast<std::ptrdiff_t>(end)}));
+    }
+    if (!settle([&] { return desk.back.size() == works; })) return "the work does not come back";
     for (; records_seen_ < desk.records.size(); ++records_seen_) {
       const Record& record = desk.records[records_seen_];
       told(people[record.number - 1], record);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "engine/delivery/site_breaker.h"
 #include "tests/unit/delivery/sites_fixture.h"
@@ -17,9 +18,21 @@ struct SiteDoubtTest : SiteTableTest {
     path->shares = 2;
     return path;
   }
-  // The clock skips here, past run_until()'s patience.
+  std::string host_key() const { return "127.0.0.1:" + std::to_string(peer->port()); }
+  const SiteNews* news_of(SiteNews::Bounces bounces) const {
+    const auto found = std::find_if(desk.news.begin(), desk.news.end(),
+                                    [&](const SiteNews& n) { return n.bounces == bounces; });
+    return found == desk.news.end() ? nullptr : &*found;
+  }
+  // As run_until(), but the loop's clock skips here: patience is measured in real time.
   void turn_until(const std::function<bool()>& done) {
-    while (!done()) loop.run_once(true);
+    const TimePoint end = monotonic_now() + std::chrono::seconds(60);
+    net::Timer beat(loop, [&] { beat.set_after(std::chrono::milliseconds(10)); });
+    beat.set_after(std::chrono::milliseconds(10));
+    while (!done()) {
+      if (monotonic_now() > end) throw std::runtime_error("what is waited for does not come");
+      loop.run_once(true);
+    }
   }
 };
 
@@ -31,38 +44,68 @@ PeerScript unknown_to_all() {
   return script;
 }
 
-TEST_F(SiteDoubtTest, ATarpitHasOneConnectionOnAllItsLoops) {
+// One connection to it, and no word to the site's other loops: its other hosts have nothing to do with it.
+TEST_F(SiteDoubtTest, ATarpitHasOneConnectionAndItsSiteAllItMayHave) {
   PeerScript script;
   script.rcpt_takes = std::chrono::seconds(25);
   script.server.pipelining = false;
   start_peer(script);
-  const auto path = path_on_two_loops();
   start_table();
-  table->accept(make_work(path, 10));
-  turn_until([&] { return !desk.news.empty(); });
-  EXPECT_EQ(desk.news[0].action.connections, 1u);
-  EXPECT_STREQ(desk.news[0].action.rule, "tarpit");
+  const auto path = path_on_two_loops();
+  table->accept(make_work(path, 3));
   turn_until([&] { return !desk.back.empty(); });
-  EXPECT_EQ(table->snapshot().at(0).connection_limit, 1u);
-  EXPECT_TRUE(
-      commons->memory.hosts.facts("127.0.0.1:" + std::to_string(peer->port()), wall_now()).tarpit);
+  EXPECT_TRUE(commons->memory.hosts.facts(host_key(), wall_now()).tarpit);
+  table->accept(make_work(path, 40));
+  turn_until([&] { return desk.records.size() > 5; });
+  const SiteSnapshot site = table->snapshot().at(0);
+  EXPECT_EQ(site.connection_limit, 10u);
+  EXPECT_EQ(site.limited_by, "one connection: 127.0.0.1 is a tarpit, over 20 s for each recipient");
+  turn_until([&] { return desk.back.size() == 2; });
+  EXPECT_EQ(desk.count(Verdict::kDelivered), 43u);
+  EXPECT_EQ(peer->most_open, 1u);
+  EXPECT_TRUE(desk.news.empty());
+}
 
-  Desk other_desk;
-  SiteTable other(loop, settings, resolver, *commons, registry, shard, other_desk, 43, 1);
-  EXPECT_TRUE(other.serves(*path));
-  other.hear(desk.news[0]);
-  EXPECT_FALSE(other.serves(*path));
+// What is open to it when that is seen goes down to one.
+TEST_F(SiteDoubtTest, SessionsBeyondATarpitsOneEnd) {
+  start_peer();
+  start_table();
+  const auto path = path_to(peer->port(), 4);
+  table->accept(make_work(path, 200));
+  turn_until([&] { return peer->open > 1; });
+  peer->script.rcpt_takes = std::chrono::seconds(25);
+  turn_until([&] { return peer->open == 1; });
+  EXPECT_TRUE(desk.back.empty());
+  EXPECT_TRUE(commons->memory.hosts.facts(host_key(), wall_now()).tarpit);
+  peer->script.rcpt_takes = {};
+  turn_until([&] { return !desk.back.empty(); });
+  EXPECT_TRUE(nobody_twice());
 }
 
 TEST_F(SiteDoubtTest, ATarpitOfTheLastRunIsOneFromTheFirstConnectionOn) {
   start_peer();
   start_table();
-  commons->memory.hosts.tarpit("127.0.0.1:" + std::to_string(peer->port()), wall_now());
+  commons->memory.hosts.tarpit(host_key(), wall_now());
   table->accept(make_work(path_to(peer->port(), 10), 100));
   ASSERT_TRUE(wait_for_works(1));
   EXPECT_EQ(desk.count(Verdict::kDelivered), 100u);
   EXPECT_EQ(peer->most_open, 1u);
-  EXPECT_EQ(table->snapshot().at(0).connection_limit, 1u);
+}
+
+TEST_F(SiteDoubtTest, OtherHostsHaveTheConnectionsATarpitMayNot) {
+  start_peer();
+  Peer second(loop, {}, *net::Endpoint::from_ip("127.0.0.2", peer->port()));
+  start_table();
+  commons->memory.hosts.tarpit(host_key(), wall_now());
+  const auto path = path_to(peer->port(), 10);
+  path->hosts = {{0, "127.0.0.1"}, {0, "127.0.0.2"}};
+  table->accept(make_work(path, 200));
+  turn_until([&] { return !desk.back.empty(); });
+  EXPECT_EQ(desk.count(Verdict::kDelivered), 200u);
+  EXPECT_EQ(peer->most_open, 1u);
+  EXPECT_GT(second.most_open, 1u);
+  table->drain();
+  turn_until([&] { return table->idle(); });
 }
 
 TEST_F(SiteDoubtTest, BouncesThatAreNotBelievedAreNotBelievedOnTheOtherLoops) {
@@ -72,10 +115,10 @@ TEST_F(SiteDoubtTest, BouncesThatAreNotBelievedAreNotBelievedOnTheOtherLoops) {
   table->accept(make_work(path, 100));
   turn_until([&] { return !desk.back.empty(); });
   EXPECT_EQ(desk.count(Verdict::kBounced), SiteBreaker::kWindow - 1);
-  const auto told =
-      std::find_if(desk.news.begin(), desk.news.end(), [](const SiteNews& n) { return n.doubt; });
-  ASSERT_NE(told, desk.news.end());
+  const SiteNews* told = news_of(SiteNews::Bounces::kDoubted);
+  ASSERT_NE(told, nullptr);
   EXPECT_EQ(told->pause, std::chrono::minutes(15));
+  EXPECT_FALSE(told->until_resumed);
 
   Desk other_desk;
   SiteTable other(loop, settings, resolver, *commons, registry, shard, other_desk, 43, 1);
@@ -91,13 +134,18 @@ TEST_F(SiteDoubtTest, BouncesThatAreNotBelievedAreNotBelievedOnTheOtherLoops) {
 }
 
 // Only what would bounce is doubted: recipients refused for now, and mail taken, go on as ever.
-TEST_F(SiteDoubtTest, ASuccessEndsTheDoubt) {
+TEST_F(SiteDoubtTest, ASuccessEndsTheDoubtOnAllLoops) {
   start_peer(unknown_to_all());
   start_table();
-  const auto path = path_to(peer->port(), 1);
+  const auto path = path_on_two_loops();
   table->accept(make_work(path, 60));
   turn_until([&] { return !desk.back.empty(); });
   const size_t bounced = desk.count(Verdict::kBounced);
+  Desk other_desk;
+  SiteTable other(loop, settings, resolver, *commons, registry, shard, other_desk, 43, 1);
+  const SiteNews* doubt = news_of(SiteNews::Bounces::kDoubted);
+  ASSERT_NE(doubt, nullptr);
+  other.hear(*doubt);
   loop.skip(std::chrono::minutes(16));
   peer->script.on_rcpt = [](const std::string& rcpt) -> std::optional<PeerReply> {
     if (rcpt.starts_with("user61@")) return std::nullopt;
@@ -109,6 +157,52 @@ TEST_F(SiteDoubtTest, ASuccessEndsTheDoubt) {
   table->accept(make_work(path, 10));
   turn_until([&] { return desk.back.size() == 3; });
   EXPECT_EQ(desk.count(Verdict::kBounced), bounced + 10);
+
+  const SiteNews* usual = news_of(SiteNews::Bounces::kUsual);
+  ASSERT_NE(usual, nullptr);
+  EXPECT_EQ(usual->pause, Duration{});
+  other.hear(*usual);
+  other.accept(make_work(path, 5));
+  turn_until([&] { return !other_desk.back.empty(); });
+  EXPECT_EQ(other_desk.count(Verdict::kBounced), 5u);
+  other.drain();
+  turn_until([&] { return other.idle(); });
+}
+
+// Each of its other loops is told once, not with every message.
+TEST_F(SiteDoubtTest, MailThatIsTakenAsEverIsNoNews) {
+  start_peer();
+  start_table();
+  table->accept(make_work(path_on_two_loops(), 50));
+  turn_until([&] { return !desk.back.empty(); });
+  EXPECT_EQ(desk.count(Verdict::kDelivered), 50u);
+  EXPECT_TRUE(desk.news.empty());
+}
+
+TEST_F(SiteDoubtTest, AResumeEndsThePauseOfASiteThatRefusesEverythingOnAllLoops) {
+  start_peer();
+  start_table();
+  const auto path = path_on_two_loops();
+  table->accept(make_work(path, 20));
+  turn_until([&] { return !desk.back.empty(); });
+  peer->script.on_rcpt = [](const std::string&) {
+    return std::optional<PeerReply>(PeerReply{552, "5.2.2", "mailbox full"});
+  };
+  table->accept(make_work(path, 60));
+  turn_until([&] { return news_of(SiteNews::Bounces::kDoubted) != nullptr; });
+  const SiteNews* told = news_of(SiteNews::Bounces::kDoubted);
+  EXPECT_TRUE(told->until_resumed);
+  ASSERT_EQ(desk.paused.size(), 1u);
+
+  Desk other_desk;
+  SiteTable other(loop, settings, resolver, *commons, registry, shard, other_desk, 43, 1);
+  other.hear(*told);
+  EXPECT_FALSE(table->wants_more(*path));
+  EXPECT_FALSE(other.wants_more(*path));
+  table->resume();
+  other.resume();
+  EXPECT_TRUE(table->wants_more(*path));
+  EXPECT_TRUE(other.wants_more(*path));
 }
 
 }  // namespace
