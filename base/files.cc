@@ -221,19 +221,16 @@ bool is_lock_on(const LockedFile& file, const std::string& line) {
   std::string number, kind, advisory, access, pid, place;
   if (!(words >> number >> kind >> advisory >> access >> pid >> place) || kind != "FLOCK")
     return false;
-  if (place != fmt::format("{:02x}:{:02x}:{}", file.major, file.minor, file.inode)) return false;
-  return pid == file.holder || file.holder.empty() || std::atoi(pid.c_str()) <= 0;
+  return place == fmt::format("{:02x}:{:02x}:{}", file.major, file.minor, file.inode);
 }
 
 bool FileLock::held(const std::string& path) {
-  // Whoever may not read the file sees at least whether it is locked.
-  const Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
-  const Fd readable(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));  // who may not read it may ask
   struct stat info {};
   if (fd.get() < 0 || ::fstat(fd.get(), &info) != 0) return false;
   const auto device = device_of(fd.get());
   if (!device) return false;
-  const LockedFile file{device->first, device->second, info.st_ino, holder_of(readable.get())};
+  const LockedFile file{device->first, device->second, info.st_ino};
   std::ifstream locks("/proc/locks");
   for (std::string line; std::getline(locks, line);) {
     if (is_lock_on(file, line)) return true;

@@ -22,9 +22,9 @@ Result<std::string> read_secret(const std::string& path);
 struct LockedFile {
   unsigned major = 0, minor = 0;  // of the file system
   uint64_t inode = 0;
-  std::string holder;  // the pid in the file, "" when there is none
 };
-// Whether a line of /proc/locks ("1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF") is a flock on it, by that holder. Pure.
+// Whether a line of /proc/locks ("1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF") is a flock on it. Pure. Pids say
+// nothing: the holder may be in another namespace.
 bool is_lock_on(const LockedFile& file, const std::string& line);
 
 // Exclusive advisory lock on a file (flock), held until destruction.
