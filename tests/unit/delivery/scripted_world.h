@@ -137,6 +137,7 @@ class World final : public Router::Receiver {
     message::Content content;
     content.id = kCampaign;
     content.from = "Example News <news@example.com>";
+    if (!personal) content.to = "Members <members@example.com>";
     content.subject = "Hello";
     content.return_path = return_path;
     content.text = message::PartText{"news.txt", personal ? "Dear {{name}}\r\n" : "Dear all\r\n"};
