@@ -13,6 +13,7 @@ constexpr Duration kLongestPause = hours(4);
 // For a site that nobody writes to any more; beyond the longest pause, and the retries after it.
 constexpr Duration kStaysOpen = hours(24);
 constexpr Duration kStaysBelieved = hours(24);
+constexpr Duration kOutage = hours(1);  // most are over by then
 constexpr uint32_t kMostDoublings = 8;
 
 uint32_t hash_of(std::string_view name) {
@@ -106,7 +107,7 @@ SiteBreaker::Trip SiteBreaker::refused_campaign(Hash campaign, Hash domain, Time
 }
 
 SiteBreaker::Trip SiteBreaker::confirmed(TimePoint now) {
-  if (!is_open(now) || ++confirmed_ < kConfirmed) return Trip::kNone;
+  if (!is_open(now) || now - opened_at_ < kOutage || ++confirmed_ < kConfirmed) return Trip::kNone;
   believe(now);
   return Trip::kBelieved;
 }
@@ -120,7 +121,7 @@ SiteBreaker::Trip SiteBreaker::trip(Trip why, TimePoint now) {
 
 void SiteBreaker::open(Duration pause, TimePoint now) {
   pause_ = pause;
-  ++trips_;
+  if (trips_++ == 0) opened_at_ = now;
   answers_ = next_ = confirmed_ = 0;
   unknown_.reset();
   row_ = {};

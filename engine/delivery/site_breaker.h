@@ -11,8 +11,9 @@
 //            its pause is over nothing is counted: what is on the wire was sent before.
 // Domains    One closed customer of a big provider is no outage: what trips must be said of three domains, unless the site
 //            never was seen with more than one.
-// Belief     Ten second opinions in a row that confirm the first: the site means it, and its bounces are final at first word,
-//            until it takes a message, or for a day. Such a confirmation is no news, and not counted.
+// Belief     Ten second opinions in a row that confirm the first, an hour or more after it opened (most outages are over by
+//            then): the site means it, and its bounces are final at first word, until it takes a message, or for a day. Such
+//            a confirmation is no news, and not counted.
 // Thread     One loop's; pure. The site's other loops are told by SiteNews.
 #pragma once
 
@@ -94,7 +95,7 @@ class SiteBreaker {
   uint32_t unknown_seen_ = 0;   // at the last trip
   Row row_seen_;
   Duration pause_{};
-  TimePoint open_until_{}, quiet_until_{}, believed_until_{};
+  TimePoint opened_at_{}, open_until_{}, quiet_until_{}, believed_until_{};
 };
 
 }  // namespace volley::delivery

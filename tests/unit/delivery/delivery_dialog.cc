@@ -109,8 +109,6 @@ class Player {
       all.match = "default";
       all.limits.connections = static_cast<uint32_t>(std::stoi(w[2]));
       settings.sites.push_back(all);
-    } else if (w[1] == "personal") {
-      world_.personal = on;
     } else if (w[1] == "return_path") {
       world_.return_path = w[2];
     } else {

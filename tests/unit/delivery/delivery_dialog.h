@@ -5,8 +5,8 @@
 //          tests/dialog/*.dlg (tests/unit/smtp/dialog.h); both kinds begin with `row N...`, and are counted together.
 // Format   One directive a line; `#` starts a comment line.
 //   row N...              rows of tests/dialog/README.md that this file shows
-//   option NAME VALUE     allow_private|ipv6|dnssec|personal on|off (personal off: one message for many recipients); connections N, at
-//                         a site; return_path TEMPLATE ({{name}} is the recipient's local part)
+//   option NAME VALUE     allow_private|ipv6|dnssec on|off; connections N, at a site; return_path TEMPLATE ({{name}} is the
+//                         recipient's local part)
 //   dns NAME mx [PREFERENCE] HOST...  |  dns NAME a|aaaa ADDRESS...  |  dns NAME cname TARGET  |  dns NAME nxdomain
 //   dns NAME TYPE servfail|bogus|refused|silent|nodata     instead of records; TYPE also tlsa
 //                         ttl=N and secure (DNSSEC vouches for it) may follow; mx{1..3} is mx1, mx2, mx3. What is said again

@@ -114,7 +114,6 @@ class World final : public Router::Receiver {
   ScriptedZone zone;
   ScriptedHosts hosts{loop};
   std::string return_path;
-  bool personal = true;  // a message for each
   std::vector<Person> people;
   std::shared_ptr<const Path> path;  // of the last domain
   Desk desk;
@@ -139,7 +138,7 @@ class World final : public Router::Receiver {
     content.from = "Example News <news@example.com>";
     content.subject = "Hello";
     content.return_path = return_path;
-    content.text = message::PartText{"news.txt", personal ? "Dear {{name}}\r\n" : "Dear all\r\n"};
+    content.text = message::PartText{"news.txt", "Dear {{name}}\r\n"};
     context = std::make_shared<CampaignContext>();
     context->record.id = kCampaign;
     context->record.created_ms = kQueueStart;
