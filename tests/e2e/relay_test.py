@@ -199,7 +199,8 @@ class Daily(unittest.TestCase):
         with workdir() as where, Sink(where, "--no-starttls") as sink:
             campaign = write_campaign(where, recipients, 100)
             config = configure(where, sink.port, f'rate = "{rate}/s"\ndaily = {daily}')
-            for _ in range(2):  # the second time it is the same day
+            # The second time it is the same day. Domains rest for up to a minute before the queue gives them out again.
+            for _ in range(2 if LONG else 1):
                 s, _ = until_it_waits(where, campaign, config, f"daily limit ({daily} in 24 h, [relay])")
                 self.assertEqual(s["state"], "paused", s)
                 self.assertEqual((s["delivered"], s["queued"], s["bounced"]), (daily, recipients - daily, 0), s)
@@ -207,6 +208,8 @@ class Daily(unittest.TestCase):
                 self.assertEqual(len(set(sink.recipients())), daily)
                 kept = json.loads((where / "data/learned.json").read_text())["daily"]["relay"]["hours"]
                 self.assertEqual(sum(kept), daily)
+            if not LONG:
+                return
             # The day is over as soon as nobody remembers it.
             (where / "data/learned.json").unlink()
             config = configure(where, sink.port, f'rate = "{rate}/s"')
