@@ -54,6 +54,23 @@ def in_flight(data):
     return sum(site["in_flight"] for engine in engines for site in engine["sites"])
 
 
+def slowly(where, sink, redis):
+    """Arguments that send 3,000 over two connections, through a queue that the test can stop."""
+    campaign = write_campaign(where, 3000, 20)
+    return ["send", str(campaign), "--data", str(where / "data"), "--queue", redis.url, "--connections", "2",
+            "--route", f"*={sink.address}", "--json"]
+
+
+@contextlib.contextmanager
+def stopped_in_the_middle(sink, redis):
+    wait_until(lambda: len(sink.messages()) > 100, "some mail")
+    redis.child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        redis.child.send_signal(signal.SIGCONT)
+
+
 def pending_signals(pid):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:")), 16)
@@ -194,17 +211,11 @@ class Campaign(unittest.TestCase):
     def test_one_interrupt_does_not_wait_for_a_queue_that_is_gone(self):
         """What was on the wire is journalled, so that the next run, with the queue back, sends nothing twice."""
         with workdir() as where, Sink(where, "--delay", "5") as sink, Redis(where) as redis:
-            campaign = write_campaign(where, 3000, 20)
-            arguments = ["send", str(campaign), "--data", str(where / "data"), "--queue", redis.url, "--connections", "2",
-                         "--route", f"*={sink.address}", "--json"]
+            arguments = slowly(where, sink, redis)
             with Process([VOLLEY, *arguments], where / "send.log") as send:
-                wait_until(lambda: len(sink.messages()) > 100, "some mail")
-                try:
-                    redis.child.send_signal(signal.SIGSTOP)
+                with stopped_in_the_middle(sink, redis):
                     send.child.send_signal(signal.SIGTERM)
                     self.assertEqual(send.child.wait(50), 75)
-                finally:
-                    redis.child.send_signal(signal.SIGCONT)
                 self.assertIn("the queue does not answer: what was sent is in the journal", send.text())
                 s = json.loads(send.text().strip().splitlines()[-1])
                 check_identity(s)
@@ -236,19 +247,13 @@ class Campaign(unittest.TestCase):
 
     def test_a_second_interrupt_does_not_wait_for_the_queue(self):
         with workdir() as where, Sink(where, "--delay", "5") as sink, Redis(where) as redis:
-            campaign = write_campaign(where, 3000, 20)
-            arguments = ["send", str(campaign), "--data", str(where / "data"), "--queue", redis.url, "--connections", "2",
-                         "--route", f"*={sink.address}", "--json"]
+            arguments = slowly(where, sink, redis)
             with Process([VOLLEY, *arguments], where / "send.log") as send:
-                wait_until(lambda: len(sink.messages()) > 100, "some mail")
-                try:
-                    redis.child.send_signal(signal.SIGSTOP)
+                with stopped_in_the_middle(sink, redis):
                     send.child.send_signal(signal.SIGINT)
                     wait_until(lambda: pending_signals(send.child.pid) == 0, "the first signal to arrive")
                     send.child.send_signal(signal.SIGINT)
                     self.assertEqual(send.child.wait(20), 75)
-                finally:
-                    redis.child.send_signal(signal.SIGCONT)
                 s = json.loads(send.text().strip().splitlines()[-1])
                 check_identity(s)
                 self.assertEqual((s["state"], s["accepted"]), ("running", 3000))

@@ -4,24 +4,18 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "base/files.h"
+#include "tests/unit/temp_dir.h"
 
 namespace volley::delivery {
 namespace {
 
 class RelayLoginTest : public ::testing::Test {
  protected:
-  RelayLoginTest() {
-    directory = (std::filesystem::temp_directory_path() / "volley-login-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(directory.data()), nullptr);
-    file = directory + "/token";
-    replace("first");
-  }
-  ~RelayLoginTest() override { std::filesystem::remove_all(directory); }
+  RelayLoginTest() { replace("first"); }
 
   // By another inode, as a refresher does it.
   void replace(const std::string& secret) {
@@ -37,7 +31,8 @@ class RelayLoginTest : public ::testing::Test {
     return std::make_unique<RelayLogin>(std::move(first), file);
   }
 
-  std::string directory, file;
+  const TempDir directory;
+  const std::string file = directory.file("token");
 };
 
 TEST_F(RelayLoginTest, AReplacedFileIsReadAgain) {

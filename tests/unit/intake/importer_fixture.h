@@ -12,7 +12,7 @@
 #include "metrics/event_log.h"
 #include "metrics/registry.h"
 #include "queue/chunk.h"
-#include "tests/unit/intake/temp_dir.h"
+#include "tests/unit/temp_dir.h"
 #include "tests/unit/queue/redis_fixture.h"
 
 namespace volley::intake {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
-#include "tests/unit/intake/temp_dir.h"
+#include "tests/unit/temp_dir.h"
 
 namespace volley::intake {
 namespace {

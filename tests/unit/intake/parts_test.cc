@@ -12,7 +12,7 @@
 #include "engine/intake/row_check.h"
 #include "engine/intake/sender_list.h"
 #include "engine/intake/suppression.h"
-#include "tests/unit/intake/temp_dir.h"
+#include "tests/unit/temp_dir.h"
 
 namespace volley::intake {
 namespace {

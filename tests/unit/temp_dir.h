@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace volley::intake {
+namespace volley {
 
 class TempDir {
  public:
@@ -35,4 +35,4 @@ class TempDir {
   std::string path_;
 };
 
-}  // namespace volley::intake
+}  // namespace volley
