@@ -115,13 +115,18 @@ SiteBreaker::Trip SiteBreaker::confirmed(TimePoint now) {
 SiteBreaker::Trip SiteBreaker::trip(Trip why, TimePoint now) {
   unknown_seen_ = static_cast<uint32_t>(unknown_.count());
   row_seen_ = row_;
-  open(std::min(kFirstPause * (1 << std::min(trips_, kMostDoublings)), kLongestPause), now);
+  const uint32_t before = is_open(now) ? std::min(trips_, kMostDoublings) : 0;
+  open(std::min(kFirstPause * (1 << before), kLongestPause), now);
   return why;
 }
 
 void SiteBreaker::open(Duration pause, TimePoint now) {
   pause_ = pause;
-  if (trips_++ == 0) opened_at_ = now;
+  if (!is_open(now)) {
+    trips_ = 0;
+    opened_at_ = now;
+  }
+  ++trips_;
   answers_ = next_ = confirmed_ = 0;
   unknown_.reset();
   row_ = {};

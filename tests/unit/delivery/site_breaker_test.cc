@@ -127,6 +127,16 @@ TEST_F(SiteBreakerTest, ASuccessClosesItAndIsNewsThen) {
   EXPECT_EQ(breaker.pause(), minutes(15));
 }
 
+TEST_F(SiteBreakerTest, WhatIsADayOldIsForgotten) {
+  EXPECT_EQ(unknown(50), Trip::kUnknownRecipients);
+  now += hours(24);
+  EXPECT_FALSE(doubts());
+  EXPECT_EQ(unknown(50), Trip::kUnknownRecipients);
+  EXPECT_EQ(breaker.pause(), minutes(15));
+  sit_out();
+  EXPECT_EQ(confirm(10), Trip::kNone) << "opened a quarter of an hour ago, not yesterday";
+}
+
 TEST_F(SiteBreakerTest, TenConfirmedInARowAreBelieved) {
   EXPECT_EQ(confirm(100), Trip::kNone);  // of what was not doubted
   EXPECT_EQ(unknown(50), Trip::kUnknownRecipients);
