@@ -127,17 +127,20 @@ std::shared_ptr<CampaignContext> CampaignCache::assemble(
 
 std::optional<ContextResult> CampaignCache::single(uint32_t partition,
                                                    std::string_view inline_content,
-                                                   int64_t accepted_ms, uint64_t ticket) {
+                                                   int64_t accepted_ms, Revoked revoked,
+                                                   uint64_t ticket) {
   std::string_view ref;
-  if (!queue::is_content_ref(inline_content, ref)) return make_single(inline_content, accepted_ms);
-  door_.content_ref(partition, ref, [this, accepted_ms, ticket](Result<std::string> bytes) {
+  if (!queue::is_content_ref(inline_content, ref))
+    return make_single(inline_content, accepted_ms, std::move(revoked));
+  door_.content_ref(partition, ref, [=, this](Result<std::string> bytes) {
     if (!bytes.ok()) return listener_.on_context(ticket, bytes.error());
-    listener_.on_context(ticket, make_single(*bytes, accepted_ms));
+    listener_.on_context(ticket, make_single(*bytes, accepted_ms, revoked));
   });
   return std::nullopt;
 }
 
-ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepted_ms) {
+ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepted_ms,
+                                         Revoked revoked) {
   auto renderer = compile(bytes, {});
   if (!renderer.ok()) return renderer.error();
   queue::Campaign record;
@@ -148,6 +151,7 @@ ContextResult CampaignCache::make_single(std::string_view bytes, int64_t accepte
   record.retry = singles_retry_;
   auto context = assemble(record, std::move(*renderer), {});
   context->content_bytes = bytes.size();
+  context->revoked = std::move(revoked);
   return std::shared_ptr<const CampaignContext>(std::move(context));
 }
 

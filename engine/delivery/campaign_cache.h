@@ -45,9 +45,9 @@ class CampaignCache {
 
   // At once when it is known; otherwise by on_context(ticket), never from inside the call.
   std::optional<ContextResult> find(const std::string& campaign, uint64_t ticket);
-  // `inline_content`: of the message's chunk. accepted_ms: its Date, in the queue's time.
+  // `inline_content`: of the message's chunk. accepted_ms: its Date, in the queue's time. revoked: see CampaignContext.
   std::optional<ContextResult> single(uint32_t partition, std::string_view inline_content,
-                                      int64_t accepted_ms, uint64_t ticket);
+                                      int64_t accepted_ms, Revoked revoked, uint64_t ticket);
   void poll();
   // All campaigns of the queue, as last seen.
   const std::map<std::string, queue::Campaign>& records() const { return records_; }
@@ -72,7 +72,7 @@ class CampaignCache {
   void on_revision(const Result<uint64_t>& revision);
   void on_records(Result<std::vector<queue::Campaign>> records, uint64_t revision);
   void changed(const queue::Campaign& record);
-  ContextResult make_single(std::string_view bytes, int64_t accepted_ms);
+  ContextResult make_single(std::string_view bytes, int64_t accepted_ms, Revoked revoked);
   std::shared_ptr<CampaignContext> assemble(const queue::Campaign& record,
                                             std::shared_ptr<const message::Renderer> renderer,
                                             SuppressionSet suppressed);

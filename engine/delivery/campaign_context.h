@@ -65,6 +65,9 @@ class ControlTable {
   std::map<std::string, Said> said_;
 };
 
+// Set once the partition that the work came from is no longer ours.
+using Revoked = std::shared_ptr<const std::atomic<bool>>;
+
 struct CampaignContext {
   queue::Campaign record;
   std::shared_ptr<const message::Renderer> renderer;
@@ -72,8 +75,7 @@ struct CampaignContext {
   SuppressionSet suppressed;
   uint64_t content_bytes = 0;  // of a single message
   std::shared_ptr<CampaignControl> control;
-  std::shared_ptr<const std::atomic<bool>>
-      revoked;  // null, or set once the partition's lease is lost
+  Revoked revoked;  // null: in no tenure yet
   bool sending() const {
     if (revoked && revoked->load(std::memory_order_relaxed)) return false;
     const auto s = control->state.load(std::memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "engine/delivery/memory.h"
 #include "engine/delivery/sts_desk.h"
 #include "engine/delivery/tls_report.h"
+#include "engine/smtp/classify.h"
 
 namespace volley::delivery {
 
@@ -22,6 +23,7 @@ struct Commons {
   Brakes brakes;
   ConnectionBudget connections;
   Memory memory;
+  const smtp::Classifier classifier;
   std::unique_ptr<net::TlsContext>
       tls_context;  // null: OpenSSL refused, or nobody set it up: no TLS
   StsService sts{memory.policies};

@@ -55,7 +55,7 @@ uint32_t PartitionOwner::chunks_to_claim() const {
 
 // Full of bulk mail that waits for its sites, memory still has room for a password reset.
 uint32_t PartitionOwner::urgent_chunks() const {
-  const uint64_t reserve = std::max<uint64_t>(kMaxChunks * queue::kMaxChunkRecipients,
+  const uint64_t reserve = std::max<uint64_t>(uint64_t{kMaxChunks} * queue::kMaxChunkRecipients,
                                               options_.recipients_in_memory / kReservePart);
   const uint64_t used = claimed(), most = options_.recipients_in_memory + reserve;
   const uint64_t room = used < most ? (most - used) / queue::kMaxChunkRecipients : 0;

@@ -31,8 +31,9 @@ void PartitionOwner::find_single(Held& held) {
 
 void PartitionOwner::ask_single(Held& held) {
   const queue::Chunk& chunk = held.work->chunk;
-  auto context = cache_->single(held.partition, chunk.inline_content(),
-                                chunk.recipients().front().enqueued_ms, held.ticket);
+  auto context =
+      cache_->single(held.partition, chunk.inline_content(), chunk.recipients().front().enqueued_ms,
+                     at(held.partition).revoked, held.ticket);
   if (context) use_context(held, *context);
 }
 
@@ -85,12 +86,12 @@ void PartitionOwner::use_context(Held& held, const ContextResult& context) {
     use_route(held, *answer);
 }
 
-// The same context, which also says when this tenure of the partition is over.
+// The same context, which also says when this tenure of the partition is over. A single message's was made for it.
 std::shared_ptr<const CampaignContext> PartitionOwner::of_tenure(
     Partition& p, std::shared_ptr<const CampaignContext> context) {
-  const bool single = context->record.id == queue::kSingleMessages;
+  if (context->revoked) return context;
   auto& [from, made] = p.contexts[context->record.id];
-  if (!single && from == context) return made;
+  if (from == context) return made;
   auto copy = std::make_shared<CampaignContext>(*context);
   copy->revoked = p.revoked;
   from = std::move(context);

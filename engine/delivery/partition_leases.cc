@@ -280,11 +280,11 @@ void PartitionOwner::lose(Partition& p, const std::string& why) {
   p.state = State::kLost;
   p.revoked->store(true, std::memory_order_relaxed);
   p.wants.clear();
-  std::vector<std::string> campaigns;
-  campaigns.reserve(p.contexts.size());
+  std::vector<std::string> campaigns{std::string(queue::kSingleMessages)};
+  campaigns.reserve(p.contexts.size() + 1);
   for (const auto& [id, contexts] : p.contexts) campaigns.push_back(id);
   p.contexts.clear();
-  if (!campaigns.empty()) delivery_.look_again(campaigns);
+  delivery_.look_again(campaigns);
 }
 
 // A queue that goes away, or a loop that was held, costs all partitions at once: one line says it.

@@ -23,7 +23,7 @@ Session::Session(net::Loop& loop, Owner& owner, SessionOptions options)
     : loop_(loop),
       owner_(owner),
       options_(std::move(options)),
-      client_(options_.client),
+      client_(std::move(options_.client)),
       timer_(loop, [this] { on_timer(); }) {
   assert(!options_.addresses.empty());
   stream_ = net::connect(loop_, options_.addresses.front(), options_.source, *this);

@@ -45,6 +45,7 @@ struct Tools {
         turns(c.connections),
         memory(c.memory),
         tls_report(*c.tls),
+        classifier(c.classifier),
         shard(m),
         foreman(f),
         loop_index(index),
@@ -60,11 +61,11 @@ struct Tools {
   ConnectionTurns turns;
   Memory& memory;
   TlsReport& tls_report;
+  const smtp::Classifier& classifier;
   metrics::Shard& shard;
   Foreman& foreman;
   unsigned loop_index;
   Random random;
-  smtp::Classifier classifier;
   net::TlsContext* tls = nullptr;  // null: everything goes in the clear
   Hosts hosts;
   SystemNames system_names;

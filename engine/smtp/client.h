@@ -39,7 +39,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -47,6 +46,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fifo.h"
 #include "base/time.h"
 #include "engine/smtp/caps.h"
 #include "engine/smtp/client_types.h"
@@ -256,10 +256,10 @@ class Client {
   ReplyParser parser_;
   Output out_;
   Capabilities caps_;
-  std::deque<Pending> fifo_;
-  std::deque<Txn> txns_;
-  std::deque<Held> held_;  // answered, not yet past a sync mark
-  std::deque<ClientEvent> events_;
+  Fifo<Pending> fifo_;
+  Fifo<Txn> txns_;
+  Fifo<Held> held_;  // answered, not yet past a sync mark
+  Fifo<ClientEvent> events_;
   TimePoint deadline_ = kNever;
   TimePoint
       head_since_{};  // when the oldest outstanding command became the oldest; once it is out, since then

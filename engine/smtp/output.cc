@@ -4,11 +4,17 @@
 #include <cassert>
 
 namespace volley::smtp {
+namespace {
+
+// More than a std::string holds within itself: a slice given out must outlast the move of its segment.
+constexpr size_t kText = 64;
+
+}  // namespace
 
 void Output::append(std::string_view text) {
   if (text.empty()) return;
   if (segments_.empty() || segments_.back().body || segments_.back().closed) {
-    segments_.emplace_back();
+    segments_.emplace_back().text.reserve(kText);
   }
   segments_.back().text.append(text);
   appended_ += text.size();

@@ -9,12 +9,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/fifo.h"
 #include "engine/smtp/dotstuff.h"
 
 namespace volley::smtp {
@@ -41,13 +41,13 @@ class Output {
 
  private:
   struct Segment {
-    std::string text;
+    std::string text;  // with room for kText: its memory stays where it is when the segment moves
     Body body;
     DotStuffer stuffer;   // at the first byte not consumed
     size_t pos = 0;       // of text
     bool closed = false;  // gathered once: no appending, its memory must not move
   };
-  std::deque<Segment> segments_;
+  Fifo<Segment> segments_;
   uint64_t appended_ = 0, consumed_ = 0, handed_ = 0;
   bool frozen_ = false;
 };
