@@ -301,7 +301,8 @@ void PartitionOwner::report_losses() {
       what += std::to_string(loss.chunks) + (loss.chunks == 1 ? " chunk" : " chunks") +
               " cannot be settled";
     }
-    log_warn(what + ": " + why);
+    what += ": ";
+    log_warn(what += why);
   }
 }
 

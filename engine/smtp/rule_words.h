@@ -84,17 +84,17 @@ constexpr uint32_t bit(Family family) { return 1u << static_cast<unsigned>(famil
 
 // A condition of the path: the same whatever the digit.
 constexpr Rule path(const char* id, uint32_t in, const char* pattern, C cls, Do effect) {
-  return {id, in, pattern, nullptr, cls, Scope::kPath, effect, effect};
+  return {id, pattern, nullptr, in, effect, effect, cls, Scope::kPath};
 }
 // About the recipient: `soft` at 4xx, `hard` at 5xx.
 constexpr Rule rcpt(const char* id, uint32_t in, const char* pattern, C cls, Do soft, Do hard) {
-  return {id, in, pattern, nullptr, cls, Scope::kRecipient, soft, hard};
+  return {id, pattern, nullptr, in, soft, hard, cls, Scope::kRecipient};
 }
 constexpr Rule mesg(const char* id, uint32_t in, const char* pattern, C cls, Do soft, Do hard) {
-  return {id, in, pattern, nullptr, cls, Scope::kMessage, soft, hard};
+  return {id, pattern, nullptr, in, soft, hard, cls, Scope::kMessage};
 }
 constexpr Rule sender(const char* id, uint32_t in, const char* pattern, C cls, Do soft, Do hard) {
-  return {id, in, pattern, nullptr, cls, Scope::kSender, soft, hard};
+  return {id, pattern, nullptr, in, soft, hard, cls, Scope::kSender};
 }
 constexpr Rule unless(Rule rule, const char* pattern) {
   rule.unless = pattern;

@@ -88,13 +88,13 @@ struct Effect {
 
 struct Rule {
   const char* id = "";
-  uint32_t families = 0;  // bit per Family; 0: any site
   const char* pattern = "";
   const char* unless = nullptr;  // RE2 has no look-ahead: the rule does not match when this does
+  uint32_t families = 0;         // bit per Family; 0: any site
+  Effect soft;                   // 4xx
+  Effect hard;                   // 5xx
   ReplyClass cls = ReplyClass::kNone;
   Scope scope = Scope::kPath;
-  Effect soft;           // 4xx
-  Effect hard;           // 5xx
   bool at_mail = false;  // counts only as an answer to MAIL
 };
 

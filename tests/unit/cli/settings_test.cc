@@ -1,5 +1,6 @@
 #include "engine/cli/settings.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -287,10 +288,13 @@ TEST_F(SettingsTest, APasswordNeedsAVerifiedRelay) {
   const std::string login = "user = \"me\"\npassword_file = \"p\"\n";
   for (const char* weaker : {"opportunistic", "required", "never"}) {
     const std::string tls = "tls = \"" + std::string(weaker) + "\"\n";
-    expect_refused("[relay]\nhost = \"smtp.example.com\"\n" + login + tls, ":5", "verified");
-    expect_refused("[relay]\nhost = \"192.0.2.1\"\n" + login + tls, ":5", "verified");
+    const auto relay = [&](std::string_view host) {
+      return fmt::format("[relay]\nhost = \"{}\"\n{}{}", host, login, tls);
+    };
+    expect_refused(relay("smtp.example.com"), ":5", "verified");
+    expect_refused(relay("192.0.2.1"), ":5", "verified");
     for (const char* here : {"localhost", "127.0.0.1", "::1"}) {
-      auto settings = load("[relay]\nhost = \"" + std::string(here) + "\"\n" + login + tls);
+      auto settings = load(relay(here));
       EXPECT_TRUE(settings.ok()) << settings.error().message;
     }
     auto anonymous = load("[relay]\nhost = \"smtp.example.com\"\n" + tls);

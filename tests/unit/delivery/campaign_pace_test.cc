@@ -129,6 +129,7 @@ TEST(CampaignPace, ThreadsShareOneBurst) {
   pace.set_rate(10'000, kStart);
   std::atomic<size_t> taken{0};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 6000; ++n) {

@@ -68,15 +68,15 @@ class Peer::Conn final : public net::StreamListener {
   }
 
   void on_event(const smtp::Server::Event& event) {
-    const PeerScript& script = peer_.script;
+    const PeerScript& plan = peer_.script;
     switch (event.type) {
       case Type::kConnected:
-        return answer(script.greeting);
+        return answer(plan.greeting);
       case Type::kMail:
         from_ = event.text;
         envid_ = server_.dsn().envid;
         rcpts_.clear();
-        if (script.close_after != 0 && taken_ >= script.close_after) {
+        if (plan.close_after != 0 && taken_ >= plan.close_after) {
           server_.respond(421, "4.7.0", "enough for this connection");
           ending_ = true;
         }
@@ -101,20 +101,20 @@ class Peer::Conn final : public net::StreamListener {
   }
 
   void on_rcpt() {
-    const PeerScript& script = peer_.script;
-    if (script.rcpt_takes > Duration{}) peer_.loop_.skip(script.rcpt_takes);
-    const auto reply = script.on_rcpt ? script.on_rcpt(rcpt_) : std::nullopt;
+    const PeerScript& plan = peer_.script;
+    if (plan.rcpt_takes > Duration{}) peer_.loop_.skip(plan.rcpt_takes);
+    const auto reply = plan.on_rcpt ? plan.on_rcpt(rcpt_) : std::nullopt;
     answer(reply);
     if (!reply || reply->code < 300) rcpts_.push_back(rcpt_);
   }
 
   void on_end() {
-    const PeerScript& script = peer_.script;
-    if (++peer_.ends == script.die_at) {
+    const PeerScript& plan = peer_.script;
+    if (++peer_.ends == plan.die_at) {
       flush();
       return closed();
     }
-    const auto reply = script.on_data_end ? script.on_data_end(rcpt_) : std::nullopt;
+    const auto reply = plan.on_data_end ? plan.on_data_end(rcpt_) : std::nullopt;
     answer(reply);
     if (reply && reply->code >= 300) return;
     ++taken_;

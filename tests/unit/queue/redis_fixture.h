@@ -61,6 +61,7 @@ class RedisServer {
         directory_.path(), "--save", "",  "--loglevel",   "warning"};
     args.insert(args.end(), options_.begin(), options_.end());
     std::vector<char*> argv;
+    argv.reserve(args.size() + 1);
     for (std::string& arg : args) argv.push_back(arg.data());
     argv.push_back(nullptr);
     pid_ = ::fork();
