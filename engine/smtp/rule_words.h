@@ -82,11 +82,14 @@ constexpr Do P(uint16_t minutes) { return make(Action::kDefer, minutes).pause(mi
 
 constexpr uint32_t bit(Family family) { return 1u << static_cast<unsigned>(family); }
 
-// A condition of the path: the same whatever the digit.
-constexpr Rule path(const char* id, uint32_t in, const char* pattern, C cls, Do effect) {
-  return {id, pattern, nullptr, in, effect, effect, cls, Scope::kPath};
+// Each: `soft` at 4xx, `hard` at 5xx. A condition of the path, mostly the same whatever the digit.
+constexpr Rule path(const char* id, uint32_t in, const char* pattern, C cls, Do soft, Do hard) {
+  return {id, pattern, nullptr, in, soft, hard, cls, Scope::kPath};
 }
-// About the recipient: `soft` at 4xx, `hard` at 5xx.
+constexpr Rule path(const char* id, uint32_t in, const char* pattern, C cls, Do effect) {
+  return path(id, in, pattern, cls, effect, effect);
+}
+// About the recipient.
 constexpr Rule rcpt(const char* id, uint32_t in, const char* pattern, C cls, Do soft, Do hard) {
   return {id, pattern, nullptr, in, soft, hard, cls, Scope::kRecipient};
 }

@@ -20,8 +20,8 @@ constexpr uint32_t any = 0;  // codes so peculiar that the site need not be know
 constexpr Rule kRules[] = {
     // Orange and La Poste
     path("F1", o, R"((OFR|LPN)\w*_?104\b|trop de connexions)", C::kConn, defer(10_m).conns(1, 1_h)),
-    {"F2", o, R"((OFR|LPN)\w*_(103|105|107|108|109|201|423|424|503|505|510)\b)", nullptr, C::kRep,
-     Scope::kPath, P(1_h), P(2_h)},
+    path("F2", o, R"((OFR|LPN)\w*_(103|105|107|108|109|201|423|424|503|505|510)\b)", C::kRep,
+         P(1_h), P(2_h)),
     path("F3", o, R"(421 .*OFR_999)", C::kRep, P(2_h)),
     path("F4", o, R"((OFR|LPN)\w*_(101|102)\b|bloquee pour incident de spam)", C::kRep,
          P(2_h).with(E::kAlert)),

@@ -208,8 +208,8 @@ TEST_F(FakeTest, DestroyedWithQuestionsOut) {
 TEST_F(FakeTest, NamesDnsCannotHoldAreNotAsked) {
   FakeServer server([](const FakeQuestion& q) { return good(q); });
   auto r = resolver({server.address()});
-  for (std::string name : {std::string("a..example"), std::string(64, 'a') + ".example",
-                           std::string(""), std::string("192.0.2.1")}) {
+  const std::string names[] = {"a..example", std::string(64, 'a') + ".example", "", "192.0.2.1"};
+  for (const std::string& name : names) {
     EXPECT_EQ(asker_.mx(*r, name).kind, MxKind::kNxDomain) << name;
     AddressAnswer a = asker_.addresses(*r, name);
     EXPECT_TRUE(a.permanent && a.addresses.empty()) << name;

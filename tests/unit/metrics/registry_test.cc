@@ -55,6 +55,7 @@ TEST(Registry, FourThreadsCountWhileOneScrapes) {
   Registry registry;
   constexpr int kThreads = 4, kRounds = 20'000;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&registry, t] {
       Shard& shard = registry.new_shard();

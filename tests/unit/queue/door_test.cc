@@ -235,11 +235,11 @@ TEST_F(DoorTest, MayBeDestroyedInItsOwnCallback) {
   start("c", 1, 1);
   auto door = std::make_unique<Door>(engine->loop, redis.url(), "engine-2");
   bool called = false;
-  door->global_revision([&](Result<uint64_t>) {
+  door->global_revision([&](const Result<uint64_t>&) {
     called = true;
     door.reset();
   });
-  door->global_revision([&](Result<uint64_t>) { ADD_FAILURE() << "called after destruction"; });
+  door->global_revision([&](const Result<uint64_t>&) { ADD_FAILURE() << "called after destruction"; });
   while (!called) engine->loop.run_once(true);
   engine->loop.run_once(false);
 }

@@ -47,6 +47,7 @@ inline std::vector<uint64_t> sequence(uint64_t from, size_t count) {
 inline std::vector<FinalOutcome> outcomes_of(const std::vector<uint64_t>& numbers,
                                              Outcome outcome = Outcome::kDelivered) {
   std::vector<FinalOutcome> out;
+  out.reserve(numbers.size());
   for (const uint64_t n : numbers) {
     out.push_back({n, outcome, static_cast<uint16_t>(outcome == Outcome::kDelivered ? 250 : 550),
                    "", "user" + std::to_string(n) + "@example.com"});
