@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
+#include <vector>
 
 namespace volley::delivery {
 
@@ -25,6 +27,8 @@ class ContentBudget {
 
   void wait(uint64_t ticket) { waiting_.push_back(ticket); }
   std::optional<uint64_t> next();  // who may fetch now; nullopt: there is no room, or nobody waits
+  // Those that need not wait any more leave the line, room or not.
+  std::vector<uint64_t> leave(const std::function<bool(uint64_t ticket)>& pointless);
 
  private:
   const uint64_t most_;

@@ -16,9 +16,9 @@
 // Invariants Whatever is cut off at the end, at any byte, and whether or not the oldest segments are gone yet:
 //            1. An outcome of an open lease is in a segment that exists. Twice is once: (run, sequence) names it.
 //            2. settled comes behind all outcomes of its lease, copies too: a copy is made of an open lease only. So
-//               what goes first never is the mark. Another loop's mark may go before what it marks here: then the
-//               queue, which does not know the lease any more, says the same at recovery.
-//               A chunk that was fenced and recovered goes on under the same lease: the mark covers what is before it.
+//               what goes first never is the mark. It covers what is before it in its own run alone: a chunk that was
+//               fenced and recovered goes on under the same lease, perhaps on another loop or in another process. What
+//               is settled without a mark, the queue, which does not know the lease any more, says at recovery.
 //            3. In its segment, a copy has a logged mark before it that covers it: every segment begins with what is
 //               logged, earlier runs replayed included, and what is logged later is written before the copy.
 // Thread     The loop's. append() buffers; flush() writes once a turn (Loop phase kJournal), no fsync: kill -9

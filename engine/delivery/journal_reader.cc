@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <tuple>
 
 #include "base/files.h"
 #include "engine/delivery/journal.h"
@@ -9,8 +10,8 @@
 namespace volley::delivery {
 namespace {
 
-// All segments together: an outcome's marks may be in another file than the outcome, even in another loop's. One that
-// was carried over may be there twice, or in a file behind younger ones: it is one outcome, and in its old place.
+// All segments together: an outcome's marks may be in another file than the outcome. One that was carried over may be
+// there twice, or in a file behind younger ones: it is one outcome, and in its old place.
 struct Collected {
   struct Outcome {
     Record record;
@@ -18,22 +19,20 @@ struct Collected {
   };
   std::vector<uint64_t> runs;  // as their first segments come; one for each loop
   std::map<std::pair<size_t, uint64_t>, Outcome> outcomes;  // by place of its run, and sequence
-  std::map<std::pair<uint32_t, uint64_t>, std::map<uint64_t, uint64_t>>
-      settled;                          // lease -> run -> its last mark
+  std::map<std::tuple<uint64_t, uint32_t, uint64_t>, uint64_t>
+      settled;                          // run, partition, lease -> its last mark
   std::map<uint64_t, uint64_t> logged;  // run -> events up to here
   uint64_t read = 0;
 
   bool is_settled(const Outcome& outcome, uint64_t run) const;
 };
 
-// A chunk that was fenced and then recovered keeps its lease's number: a mark says nothing of what came behind it. Where
-// an outcome's own journal has a mark the order tells; else another's counts. One that is asked for too much costs
-// nothing: the queue does not know the lease any more.
+// A chunk that was fenced and then recovered keeps its lease's number: a mark says nothing of what came behind it, and
+// only within a run is it known what that is. An outcome whose own mark is missing is asked for too much, which costs
+// nothing: the queue does not know its lease any more.
 bool Collected::is_settled(const Outcome& outcome, uint64_t run) const {
-  const auto marks = settled.find({outcome.record.partition, outcome.record.lease});
-  if (marks == settled.end()) return false;
-  const auto own = marks->second.find(run);
-  return own == marks->second.end() || own->second > outcome.at;
+  const auto mark = settled.find({run, outcome.record.partition, outcome.record.lease});
+  return mark != settled.end() && mark->second > outcome.at;
 }
 
 Result<std::vector<std::string>> segment_files(const std::string& directory) {
@@ -70,7 +69,7 @@ void read_entries(JournalReader& reader, uint64_t run, Collected& all) {
                                  Collected::Outcome{std::move(entry->record), all.read});
         break;
       case EntryType::kSettled:
-        all.settled[{entry->partition, entry->lease}][run] = all.read;
+        all.settled[{run, entry->partition, entry->lease}] = all.read;
         break;
       case EntryType::kLogged: {
         uint64_t& mark = all.logged[entry->run];

@@ -51,6 +51,19 @@ void PartitionOwner::fetch_contents() {
   }
 }
 
+// A lost partition cannot be owned again, nor a loop stop, before all works are back: those must not wait for the room
+// of messages that take hours at a slow receiver.
+void PartitionOwner::recall_waiters() {
+  const auto pointless = [this](uint64_t ticket) {
+    const Held* held = find(ticket);
+    return held == nullptr || held->stage != Stage::kContext || stopping_ || lost(*held);
+  };
+  for (const uint64_t ticket : content_.leave(pointless)) {
+    Held* held = find(ticket);
+    if (held != nullptr && held->stage == Stage::kContext) give_back(*held, Duration{});
+  }
+}
+
 bool PartitionOwner::lost(const Held& held) {
   const Partition& p = at(held.partition);
   return p.epoch != held.epoch || (p.state != State::kOwned && p.state != State::kRecovering);

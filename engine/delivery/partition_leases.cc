@@ -55,7 +55,7 @@ void PartitionOwner::wake() {
 }
 
 void PartitionOwner::stop() {
-  stopping_ = true;
+  stopping_ = recall_ = true;
   unpark_at_ = TimePoint{};
   for (auto& p : partitions_) p->wants.clear();
   run();
@@ -73,6 +73,7 @@ void PartitionOwner::run() {
   const size_t count = partitions_.size();
   for (size_t i = 0; i < count; ++i) next = std::min(next, step(*partitions_[(turn_ + i) % count]));
   if (count > 0) turn_ = (turn_ + 1) % count;
+  if (std::exchange(recall_, false)) recall_waiters();
   shard_[metrics::Metric::kRecipientsInMemory].set(in_memory_);
   timer_.set(next);
 }
@@ -278,6 +279,7 @@ void PartitionOwner::lose(Partition& p, const std::string& why) {
   losses_[why].partitions.push_back(p.number);
   report_timer_.set_after(Duration{});
   p.state = State::kLost;
+  recall_ = true;
   p.revoked->store(true, std::memory_order_relaxed);
   p.wants.clear();
   std::vector<std::string> campaigns{std::string(queue::kSingleMessages)};

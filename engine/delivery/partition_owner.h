@@ -193,6 +193,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   void find_single(Held& held);
   void ask_single(Held& held);
   void fetch_contents();
+  void recall_waiters();
   bool lost(const Held& held);
   void use_context(Held& held, const ContextResult& context);
   std::shared_ptr<const CampaignContext> of_tenure(Partition& p,
@@ -231,6 +232,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   TimePoint unpark_at_{};
   uint64_t next_ticket_ = 1;
   ContentBudget content_;
+  bool recall_ = false;          // some may wait for room that have no use for it any more
   uint64_t inline_content_ = 0;  // bytes
   uint64_t in_memory_ = 0;       // recipients
   uint64_t reserved_ = 0;        // by claims under way

@@ -200,7 +200,9 @@ void PathPool::doubt_bounces(const PathAction& action, const smtp::Outcome& outc
   refusal.campaign = to.campaign;
   refusal.unknown_recipient = action.unknown_recipient;
   refusal.of_message = action.of_message;
-  refusal.confirms = said_before(outcome, attempt(work, index, now));
+  const Attempt before = attempt(work, index, now);
+  refusal.confirms = said_before(outcome, before);
+  refusal.contradicts = before.last_code >= 500 && !refusal.confirms;
   const SiteBreaker::Trip trip = site_.breaker.refused(refusal, now);
   if (trip != SiteBreaker::Trip::kNone) {
     breaker_tripped(trip, outcome.reply.str(), to.campaign, now);

@@ -52,12 +52,15 @@ bool SiteBreaker::taken(std::string_view domain, std::string_view campaign) {
   all_domains_.add(to);
   add(false, to);
   taken_ = std::min(taken_ + 1, kTookBefore);
-  if (!campaigns_.empty()) {
-    std::erase_if(campaigns_, [of = hash_of(campaign)](const Row& r) { return r.campaign == of; });
-  }
+  forget(campaign);
   const bool change = open_until_ != TimePoint{} || believed_until_ != TimePoint{};
   close();
   return change;
+}
+
+void SiteBreaker::forget(std::string_view campaign) {
+  if (campaigns_.empty()) return;
+  std::erase_if(campaigns_, [of = hash_of(campaign)](const Row& r) { return r.campaign == of; });
 }
 
 void SiteBreaker::close() {
@@ -72,6 +75,7 @@ SiteBreaker::Trip SiteBreaker::refused(const Refusal& refusal, TimePoint now) {
   all_domains_.add(domain);
   if (now < quiet_until_) return Trip::kNone;
   if (refusal.confirms) return confirmed(now);
+  if (refusal.contradicts) confirmed_ = 0;
   const bool believed = now < believed_until_;
   if (!believed) add(refusal.unknown_recipient, domain);
   if (refusal.of_message) return refused_campaign(campaign, domain, now);
@@ -142,8 +146,8 @@ void SiteBreaker::believe(TimePoint now) {
   believed_until_ = now + kStaysBelieved;
 }
 
-void SiteBreaker::resumed(bool pause_lifted) {
-  campaigns_.clear();
+void SiteBreaker::resumed(std::string_view campaign, bool pause_lifted) {
+  forget(campaign);
   if (pause_lifted) quiet_until_ = {};
 }
 

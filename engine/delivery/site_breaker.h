@@ -34,8 +34,9 @@ class SiteBreaker {
   struct Refusal {  // a 5xx that would bounce
     std::string_view domain{}, campaign{};
     bool unknown_recipient = false;
-    bool of_message = false;  // it concerns the message or its sender
-    bool confirms = false;    // an earlier attempt had the same answer
+    bool of_message = false;   // it concerns the message or its sender
+    bool confirms = false;     // the attempt before had the same answer
+    bool contradicts = false;  // it had another one of these
   };
 
   // A message was accepted. True: bounces were doubted, or believed in spite of that, and are not any more.
@@ -45,8 +46,8 @@ class SiteBreaker {
   void open(Duration pause, TimePoint now);
   void believe(TimePoint now);
   void close();
-  // By a person: campaigns' messages are looked at anew; pause_lifted: pause() did not run to its end.
-  void resumed(bool pause_lifted);
+  // By a person: the campaign's messages are looked at anew; pause_lifted: pause() did not run to its end.
+  void resumed(std::string_view campaign, bool pause_lifted);
 
   // A bounce of this campaign needs a second opinion.
   bool doubts(std::string_view campaign, TimePoint now) const;
@@ -79,6 +80,7 @@ class SiteBreaker {
   Domains domains_of_unknown() const;
   void add(bool unknown, Hash domain);
   bool is_open(TimePoint now) const { return now < open_until_; }
+  void forget(std::string_view campaign);
   Trip refused_campaign(Hash campaign, Hash domain, TimePoint now);
   Trip confirmed(TimePoint now);
   Trip trip(Trip why, TimePoint now);

@@ -239,9 +239,9 @@ void SiteRunner::quit_all() {
   for (const auto& pool : pools_) pool->quit_all();
 }
 
-void SiteRunner::resume(TimePoint now) {
+void SiteRunner::resume(std::string_view campaign, TimePoint now) {
   const bool lifted = site_.resume(now);
-  site_.breaker.resumed(lifted);
+  site_.breaker.resumed(campaign, lifted);
   if (!lifted) return;
   for (const auto& pool : pools_) pool->forget_failures();
   tools_.foreman.wake(*this);

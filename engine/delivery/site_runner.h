@@ -36,7 +36,8 @@ class SiteRunner : public TurnTaker {
   void retire_all();
   void retire_campaign(std::string_view campaign);
   void quit_all();
-  void resume(TimePoint now);  // goes on at once if it waits for a person to mend something
+  // Of this campaign: goes on at once if it waits for a person to mend something.
+  void resume(std::string_view campaign, TimePoint now);
   size_t slots() const;
   SiteSnapshot snapshot(TimePoint now);
 

@@ -235,8 +235,8 @@ void SiteTable::campaign_changed(std::string_view campaign) {
   for (const auto& [name, site] : impl_->sites) site->retire_campaign(campaign);
 }
 
-void SiteTable::resume() {
-  for (const auto& [name, site] : impl_->sites) site->resume(impl_->tools.loop.now());
+void SiteTable::resume(std::string_view campaign) {
+  for (const auto& [name, site] : impl_->sites) site->resume(campaign, impl_->tools.loop.now());
 }
 
 std::vector<SiteSnapshot> SiteTable::snapshot() const {

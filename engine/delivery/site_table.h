@@ -87,9 +87,9 @@ class SiteTable {
   void campaign_changed(
       std::string_view
           campaign);  // its control changed: return what is waiting, if it no longer sends
-  // A person resumed a campaign: pauses for a person to mend something (the relay's login, its certificate) or to look
+  // A person resumed this campaign: pauses for a person to mend something (the relay's login, its certificate) or to look
   // into it (a site that refuses everything) end.
-  void resume();
+  void resume(std::string_view campaign);
   std::vector<SiteSnapshot> snapshot() const;
 
  private:

@@ -1,33 +1,19 @@
 #include "engine/delivery/steward.h"
 
-#include <malloc.h>
-
-#include <algorithm>
-
 #include "base/log.h"
-#include "base/net/work_pool.h"
 
 namespace volley::delivery {
-namespace {
-
-constexpr uint64_t kBurst = 1000;  // works and partitions held at once
-
-}  // namespace
 
 Steward::Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns,
                  const StatusBoard& board, metrics::Shard& shard)
-    : door_(door),
-      campaigns_(campaigns),
-      board_(board),
-      shard_(shard),
-      loop_(loop),
-      timer_(loop, [this] { round(); }) {}
+    : door_(door), campaigns_(campaigns), board_(board), shard_(shard), timer_(loop, [this] {
+        round();
+      }) {}
 
 void Steward::start() { round(); }
 
 void Steward::round() {
   timer_.set_after(std::chrono::seconds(1));
-  trim();
   if (!door_.connected()) return;  // calls would only pile up
   uint64_t running = 0, paused = 0;
   for (const auto& [id, record] : campaigns_.records()) {
@@ -43,17 +29,6 @@ void Steward::round() {
   shard_[metrics::Metric::kCampaignsRunning].set(running);
   shard_[metrics::Metric::kCampaignsPaused].set(paused);
   door_.publish_status(board_.json());
-}
-
-// glibc keeps what is freed below what is still in use: after a burst that can be all of it. Walking its lists takes
-// milliseconds: not on the loop.
-void Steward::trim() {
-  const uint64_t held = board_.held();
-  most_held_ = std::max(most_held_, held);
-  if (most_held_ < kBurst || held > most_held_ / 8) return;
-  most_held_ = held;
-  net::WorkPool::submit(
-      loop_, [] { malloc_trim(0); }, [] {});
 }
 
 }  // namespace volley::delivery

@@ -1,7 +1,6 @@
 // Steward: what one loop does for the whole engine, once a second.
 //
-// Purpose    Finishes campaigns of which nothing is left, fills the campaign gauges, publishes the status document. Gives the
-//            memory of a burst of work back to the system once it is over.
+// Purpose    Finishes campaigns of which nothing is left, fills the campaign gauges, publishes the status document.
 // Ownership  References outlive it.
 // Thread     Loop 0's.
 #pragma once
@@ -22,15 +21,12 @@ class Steward {
 
  private:
   void round();
-  void trim();
 
   queue::Door& door_;
   CampaignCache& campaigns_;
   const StatusBoard& board_;
   metrics::Shard& shard_;
-  net::Loop& loop_;
   net::Timer timer_;
-  uint64_t most_held_ = 0;  // since memory was given back
 };
 
 }  // namespace volley::delivery

@@ -262,8 +262,8 @@ void Worker::campaign_changed(const queue::Campaign& record, bool resumed) {
   shared_.commons.brakes.forget_campaign(record.id);
   // Another loop may have missed that it was paused: it looks once a second.
   for (Worker* worker : shared_.workers) {
-    worker->loop_.post([worker] {
-      if (worker->sites_) worker->sites_->resume();
+    worker->loop_.post([worker, id = record.id] {
+      if (worker->sites_) worker->sites_->resume(id);
     });
   }
 }

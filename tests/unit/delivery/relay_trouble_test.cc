@@ -61,7 +61,7 @@ TEST_F(RelayTroubleTest, ToResumeIsToTryAgainAtOnce) {
   table->accept(make_work(mended, 2));
   for (int i = 0; i < 20; ++i) loop.run_once(false);
   EXPECT_TRUE(peer->mails.empty());
-  table->resume();
+  table->resume("november");
   EXPECT_TRUE(table->wants_more(*mended));
   ASSERT_TRUE(wait_for_works(2));
   EXPECT_EQ(peer->mails.size(), 2u);

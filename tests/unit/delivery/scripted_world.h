@@ -96,7 +96,7 @@ class World final : public Router::Receiver {
     commons.brakes.forget_campaign(kCampaign);
     desk.paused.clear();
     context->control->state = queue::CampaignState::kRunning;
-    if (table) table->resume();
+    if (table) table->resume(kCampaign);
   }
 
   std::optional<SiteSnapshot> site() const {

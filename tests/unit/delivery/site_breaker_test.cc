@@ -210,7 +210,9 @@ TEST_F(SiteBreakerTest, WhatConcernsTheMessageIsItsCampaigns) {
   EXPECT_EQ(refuse_message(100), Trip::kNone);  // on the wire
   EXPECT_TRUE(doubts());
   EXPECT_FALSE(breaker.doubts("december", now));
-  breaker.resumed(false);
+  breaker.resumed("december", false);  // somebody else's affair
+  EXPECT_TRUE(doubts());
+  breaker.resumed(campaign, false);
   EXPECT_FALSE(doubts());
   EXPECT_EQ(refuse_message(19), Trip::kNone);
   EXPECT_EQ(refuse_message(1), Trip::kCampaign);
@@ -234,7 +236,7 @@ TEST_F(SiteBreakerTest, AResumeLooksAtOnceAgain) {
   take(20);
   EXPECT_EQ(refuse(20), Trip::kEverything);
   EXPECT_EQ(refuse(20), Trip::kNone);
-  breaker.resumed(true);
+  breaker.resumed(campaign, true);
   EXPECT_TRUE(doubts());
   EXPECT_EQ(refuse(20), Trip::kEverything);
   EXPECT_EQ(breaker.pause(), minutes(30));

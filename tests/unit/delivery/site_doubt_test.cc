@@ -199,8 +199,8 @@ TEST_F(SiteDoubtTest, AResumeEndsThePauseOfASiteThatRefusesEverythingOnAllLoops)
   other.hear(*told);
   EXPECT_FALSE(table->wants_more(*path));
   EXPECT_FALSE(other.wants_more(*path));
-  table->resume();
-  other.resume();
+  table->resume("november");
+  other.resume("november");
   EXPECT_TRUE(table->wants_more(*path));
   EXPECT_TRUE(other.wants_more(*path));
 }

@@ -144,13 +144,35 @@ TEST(Output, GatherAndConsumeInAnyPortions) {
       ASSERT_GT(bytes, 0u);
       ASSERT_LE(bytes, portion);
       EXPECT_EQ(out.handed(), out.consumed() + bytes);
-      if (!late) out.append("TWO\r\n");  // while a write is in flight: slices must not move
+      if (!late) out.append("TWO\r\n");
       late = true;
       out.consume(bytes);
     }
     EXPECT_EQ(got, expected);
     EXPECT_EQ(out.appended(), expected.size());
   }
+}
+
+// A write in flight reads its slices while the next commands are added: they must not move.
+TEST(Output, SlicesOutlastWhatIsAppendedBehindThem) {
+  const auto body = std::make_shared<const std::string>(".a\r\n");
+  Output out;
+  out.append("ONE\r\n");
+  out.append_body(body, 1);
+  out.append(".\r\n");
+  OutSlice slices[8];
+  const size_t n = out.gather(slices, 1000);
+  for (int i = 0; i < 100; ++i) {
+    OutSlice later[128];
+    out.append("RSET\r\n");
+    out.gather(later, 10'000);  // what was given out is closed: the next has a segment of its own
+  }
+  std::string got;
+  for (size_t i = 0; i < n; ++i) got += slices[i];
+  EXPECT_EQ(got, "ONE\r\n..a\r\n.\r\n");
+  out.consume(got.size());
+  EXPECT_EQ(out.gather(slices, 6), 1u);
+  EXPECT_EQ(slices[0], "RSET\r\n");
 }
 
 }  // namespace
