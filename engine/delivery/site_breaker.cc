@@ -103,7 +103,10 @@ SiteBreaker::Trip SiteBreaker::refused_campaign(Hash campaign, Hash domain, Time
   }
   if (now < row->doubted_until) return Trip::kNone;  // on the wire when it was paused
   row->domains.add(domain);
-  if (++row->count < kInARow || taken_ < kTookBefore || !enough(row->domains)) return Trip::kNone;
+  // A single company that refuses everything it ever was sent is no reason to stop a list.
+  const bool meant =
+      row->domains.count == kDomains || (all_domains_.count == 1 && taken_ == kTookBefore);
+  if (++row->count < kInARow || !meant) return Trip::kNone;
   row_seen_ = *row;
   *row = Row{.campaign = campaign};
   row->doubted_until = now + kStaysOpen;

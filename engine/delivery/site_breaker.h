@@ -10,7 +10,7 @@
 //            looked who sends. An opening starts the counts again; each one without a success between pauses longer. Until
 //            its pause is over nothing is counted: what is on the wire was sent before.
 // Domains    One closed customer of a big provider is no outage: what trips must be said of three domains, unless the site
-//            never was seen with more than one.
+//            never was seen with more than one. With three, refusals of messages count at a site that never took one, too.
 // Belief     Ten second opinions in a row that confirm the first, an hour or more after it opened (most outages are over by
 //            then): the site means it, and its bounces are final at first word, until it takes a message, or for a day. Such
 //            a confirmation is no news, and not counted.

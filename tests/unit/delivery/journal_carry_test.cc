@@ -227,26 +227,6 @@ TEST_F(JournalCarryTest, CopiesOfASettledLeaseAreSettledAndGo) {
   EXPECT_EQ(files(), 0u);
 }
 
-TEST_F(JournalCarryTest, SettledOnAnotherLoopACopyIsSettled) {
-  Writer w = writer();
-  auto other = open(1);
-  while (w.journal->bytes_written() < 20 * kSmall) {
-    w.turn();
-    ASSERT_TRUE(w.journal->flush().ok());
-  }
-  other->settled(7, kSlow);
-  ASSERT_TRUE(other->flush().ok());
-  w.known.open.erase(kSlow);
-  expect_exactly(w.known);
-  // It hears of it only later, and goes on carrying until then.
-  while (w.journal->bytes_written() < 40 * kSmall) {
-    w.turn();
-    ASSERT_TRUE(w.journal->flush().ok());
-    w.known.open.erase(kSlow);
-    expect_exactly(w.known);
-  }
-}
-
 TEST_F(JournalCarryTest, WhatIsStillNeededIsNotWrittenAgainAndAgain) {
   Writer w = writer();
   while (w.journal->bytes_written() < 20 * kSmall) {

@@ -66,14 +66,41 @@ TEST_F(JournalTest, ASettledLeaseAndALoggedEventAreNotReplayed) {
   EXPECT_EQ(replay.unlogged[0].number, 2u);
 }
 
-TEST_F(JournalTest, MarksOfAnotherLoopCount) {
+TEST_F(JournalTest, MarksOfAnotherLoopDoNotCount) {
+  // Fenced while loop 0 delivered it; recovered under the same number, then delivered by loop 1.
   auto first = open(0), second = open(1);
-  first->append(make_record(1, 1), 1);
-  second->settled(7, 1);
+  first->append(make_record(1, 11), 1);
+  first->settled(7, 1);
+  second->append(make_record(1, 12), 2);
   ASSERT_TRUE(first->flush().ok());
   ASSERT_TRUE(second->flush().ok());
   crash(std::move(first));
-  EXPECT_TRUE(read().unsettled.empty());
+  crash(std::move(second));
+  const Replay replay = read();
+  ASSERT_EQ(replay.unsettled.size(), 1u);
+  const std::vector<Record>& records = replay.unsettled.at({7, 1});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].number, 12u);
+}
+
+TEST_F(JournalTest, MarksOfAnEarlierProcessDoNotCount) {
+  // Its file is still there: another of its leases is open.
+  auto before = open();
+  before->append(make_record(1, 11), 1);
+  before->append(make_record(2, 21), 2);
+  before->settled(7, 1);
+  ASSERT_TRUE(before->flush().ok());
+  crash(std::move(before));
+  auto now = open();
+  now->append(make_record(1, 12), 1);
+  ASSERT_TRUE(now->flush().ok());
+  crash(std::move(now));
+  const Replay replay = read();
+  EXPECT_TRUE(replay.unsettled.contains({7, 2}));
+  ASSERT_TRUE(replay.unsettled.contains({7, 1}));
+  const std::vector<Record>& records = replay.unsettled.at({7, 1});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].number, 12u);
 }
 
 TEST_F(JournalTest, AMarkCoversOnlyWhatCameBeforeIt) {

@@ -318,6 +318,41 @@ TEST_F(OwnerTest, LargeSingleMessagesTakeTurnsInMemoryAndHinderNobody) {
   ASSERT_TRUE(b->until([&] { return b->owner->snapshot().works == 0; }));
 }
 
+// Content has room for one; the other partitions' messages wait for it, and come back when their partitions are lost.
+TEST_F(OwnerTest, ALostPartitionDoesNotWaitForTheContentOfOthers) {
+  for (uint32_t partition = 0; partition < kPartitions; ++partition) {
+    std::string domain;
+    for (int i = 0; domain.empty() || queue::partition_of(domain, kPartitions) != partition; ++i)
+      domain = "d" + std::to_string(i) + ".example.com";
+    message::Content content = make_content("report-" + std::to_string(partition), "Your report");
+    content.literal = true;
+    content.text->text.append(200'000, 'x');
+    queue::SingleMessage message;
+    message.number = partition + 1;
+    message.address = "someone@" + domain;
+    message.content = content.to_bytes();
+    std::string id;
+    ASSERT_TRUE(store->submit(message, id).ok());
+  }
+  auto b = bench("engine-a", [](OwnerOptions& o) {
+    o.content_in_memory = 150'000;
+    o.lease_ttl = std::chrono::milliseconds(600);
+  });
+  ASSERT_TRUE(b->until(
+      [&] { return b->delivery.works.size() == 1 && b->owner->snapshot().works == kPartitions; }));
+  auto slow = std::move(b->delivery.works[0]);  // at a slow receiver
+  b->delivery.works.clear();
+  redis.run({"CLIENT", "PAUSE", "2000", "ALL"});
+  ASSERT_TRUE(b->until([&] { return b->owner->snapshot().owned == 0; }));
+  ASSERT_TRUE(b->until([&] { return b->owner->snapshot().owned == kPartitions - 1; }));
+  b->delivery.attempt_all(*slow);
+  b->give_back(std::move(slow));
+  ASSERT_TRUE(b->until([&] {
+    b->deliver_all();
+    return b->owner->snapshot().owned == kPartitions;
+  }));
+}
+
 TEST_F(OwnerTest, ASingleMessageThatCannotBeRenderedBounces) {
   queue::SingleMessage message;
   message.number = 98;

@@ -84,7 +84,6 @@ TEST_F(SiteBreakerTest, ARowOfSeveralCampaignsIsNobodysInParticular) {
 TEST_F(SiteBreakerTest, OneThatNeverTookAnythingOrTakesSomeIsBelieved) {
   take(19);
   EXPECT_EQ(refuse(500), Trip::kNone);
-  EXPECT_EQ(refuse_message(500), Trip::kNone);
   take(1);
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(refuse(19), Trip::kNone);
@@ -166,6 +165,15 @@ TEST_F(SiteBreakerTest, AConfirmationIsNotCountedAndASuccessEndsTheirRow) {
   EXPECT_EQ(unknown(1), Trip::kUnknownRecipients);
 }
 
+TEST_F(SiteBreakerTest, AnotherAnswerEndsTheRowOfConfirmations) {
+  EXPECT_EQ(unknown(50), Trip::kUnknownRecipients);
+  now += hours(1);
+  EXPECT_EQ(confirm(9), Trip::kNone);
+  EXPECT_EQ(again(1, {.unknown_recipient = true, .contradicts = true}), Trip::kNone);
+  EXPECT_EQ(confirm(9), Trip::kNone);
+  EXPECT_EQ(confirm(1), Trip::kBelieved);
+}
+
 TEST_F(SiteBreakerTest, BeliefEndsWithAMessageTaken) {
   EXPECT_EQ(unknown(50), Trip::kUnknownRecipients);
   now += hours(1);
@@ -215,6 +223,14 @@ TEST_F(SiteBreakerTest, WhatConcernsTheMessageIsItsCampaigns) {
   breaker.resumed(campaign, false);
   EXPECT_FALSE(doubts());
   EXPECT_EQ(refuse_message(19), Trip::kNone);
+  EXPECT_EQ(refuse_message(1), Trip::kCampaign);
+}
+
+TEST_F(SiteBreakerTest, AMessageThatThreeDomainsRefusePausesItsCampaignFromTheFirst) {
+  EXPECT_EQ(refuse_message(500), Trip::kNone);  // one company's ways
+  domain = "second.example";
+  EXPECT_EQ(refuse_message(500), Trip::kNone);
+  domain = "third.example";
   EXPECT_EQ(refuse_message(1), Trip::kCampaign);
 }
 
