@@ -25,10 +25,12 @@ constexpr Rule kGeneric[] = {
     path("N7", 0, R"((rate limit|throttl|too (fast|quickly|many messages)|slow down))", C::kRate,
          D.half(E::kHalveRate, 30_m), P(1_h)),
     // How much we send is about the path; how much its user is sent, about the recipient.
+    path("N7a", 0, R"(^\d{3} [45]\.4\.5\b|\bsending (rate|limit|quota))", C::kRate,
+         D.half(E::kHalveRate, 30_m), P(1_h)),
     unless(
         path(
             "N7b", 0,
-            R"(^\d{3} [45]\.4\.5\b|\b(your|sending|outgoing|outbound|hourly|daily)\b.{0,20}\b(rates?|limits?|quotas?)\b|\byou('ve| have)?( been)? (exceed|reach)|\bexceed\w* .{0,30}\brates?\b|\brates? .{0,30}\b(limit|exceed))",
+            R"(\b(your|outgoing|outbound|hourly|daily)\b.{0,20}\b(rates?|limits?|quotas?)\b|\byou('ve| have)?( been)? (exceed|reach)|\bexceed\w* .{0,30}\brates?\b|\brates? .{0,30}\b(limit|exceed))",
             C::kRate, D.half(E::kHalveRate, 30_m), P(1_h)),
         R"(mailbox|receiv|recipient|\buser\b|\bsize\b|too (large|big)|storage|over ?quota)"),
     rcpt("N5", 0, R"(^(452|552) .*too many recipients|[45]\.5\.3\b)", C::kRcpts,

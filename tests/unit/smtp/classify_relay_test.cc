@@ -125,10 +125,13 @@ TEST(ClassifyRelay, OtherRepliesMeanWhatTheyMeanAnywhere) {
   }
 }
 
-TEST(ClassifyRelay, ItsWordsCountNowhereElse) {
+// Elsewhere it is not an account's allowance, but what the receiver thinks of us: it counts against the path.
+TEST(ClassifyRelay, ItsRulesAreForNobodyElse) {
   const Reply reply = reply_of("550 5.4.5 Daily user sending limit exceeded");
-  EXPECT_STREQ(classifier().classify(reply, Stage::kRcpt, "google").rule, "N26c");
-  EXPECT_STREQ(classifier().classify(reply, Stage::kRcpt).rule, "N26c");
+  EXPECT_STREQ(classifier().classify(reply, Stage::kRcpt, "google").rule, "N7a");
+  EXPECT_STREQ(classifier().classify(reply, Stage::kRcpt).rule, "N7a");
+  EXPECT_FALSE(classifier().classify(reply, Stage::kRcpt).has(Effect::kNoPenalty));
+  EXPECT_TRUE(classifier().classify(reply, Stage::kRcpt, "relay").has(Effect::kNoPenalty));
 }
 
 }  // namespace
