@@ -1,5 +1,6 @@
 #include "engine/intake/list_reader.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
@@ -222,7 +223,7 @@ TEST(ListReader, DoesNotHoldRowsThatAreTooLong) {
   const TempDir directory;
   const std::string huge(3 << 20, 'x');
   for (const std::string& row :
-       {"a@example.com," + huge, "a@example.com,\"" + huge + "\n\"\"" + huge + "\""}) {
+       {"a@example.com," + huge, fmt::format("a@example.com,\"{}\n\"\"{}\"", huge, huge)}) {
     const std::string path = directory.write("l.csv", "email,n\n" + row + "\nb@example.com,y\n");
     const std::string got = dump(path, "utf-8", 100'000);
     EXPECT_EQ(got.substr(0, 60), "[email][n]\n1@2 row longer than 1 MiB: " + row.substr(0, 22));

@@ -131,7 +131,7 @@ TEST(Sasl, ScramTakesNothingElseForAServersFirstMessage) {
       {"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096x", malformed},
       {"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=04096", malformed},
       {"r=rOprNGfwEbeRWgbNEkqO x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", malformed},
-      {std::string("r=rOprNGfwEbeRWgbNEkqO\0x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", 59), malformed},
+      {std::string("r=rOprNGfwEbeRWgbNEkqO\0x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", 58), malformed},
       {"r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
        "SCRAM: the server's nonce does not extend ours"},
       {"r=anotherNonceAltogether,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
