@@ -147,7 +147,7 @@ std::string proof_way(std::string_view event, const std::vector<std::string>& ro
 int send_proof(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host) {
   auto to = parse_address(options.proof);
   if (!to) return report({Errc::kUsage, "--proof " + options.proof + ": " + to.error().message});
-  auto row = read_row(plan.list, options.proof_row);
+  auto row = read_row(plan.list, std::max<uint64_t>(options.row, 1));
   if (!row) return report(row.error());
   TemporaryDirectory directory;
   if (directory.path().empty()) return report({Errc::kCantCreate, "no temporary directory: is TMPDIR writable?"});

@@ -76,6 +76,7 @@ int refused(const Options& options, const Error& error) {
 }
 
 int send(Options& options, Host& host) {
+  if (Status status = check_options(options); !status) return report(status.error());
   watch_interrupts();
   options.json = options.common.json;
   auto settings = settings_for(options.common);
@@ -120,7 +121,7 @@ void add_send(Command& root, Context& context) {
   command.flag("--dry-run", options->dry_run, "read and render every row, queue nothing");
   command.flag("--hold", options->hold, "import only; `volley campaign resume` or the same command without --hold sends");
   command.text("--proof", options->proof, "send one real message of this campaign there, counted nowhere", "ADDRESS");
-  command.number("--row", options->proof_row, "which row of the list --proof renders", 1);
+  command.number("--row", options->row, "which row of the list --proof renders (default 1)", 1);
   command.action([options, &context] { context.exit_code = send(*options, context.host); });
 }
 

@@ -53,6 +53,19 @@ Status read_list(SendPlan& plan, const SendOptions& options, const std::atomic<b
 
 }  // namespace
 
+Status check_options(const SendOptions& options) {
+  const bool proof = !options.proof.empty();
+  const auto usage = [](const char* message) { return Error{Errc::kUsage, message}; };
+  if (options.row > 0 && !proof) return usage("--row goes with --proof ADDRESS: without it, the whole list would be sent");
+  if (options.dry_run && proof) return usage("--dry-run sends nothing, --proof sends a message: give one of them");
+  if (options.dry_run && options.hold) return usage("--dry-run queues nothing, --hold queues the list: give one of them");
+  if (proof && options.hold) return usage("--proof sends one message, --hold queues the list: give one of them");
+  if (options.stream && options.hold) {
+    return usage("--stream starts sending while the list is read, --hold sends nothing: give one of them");
+  }
+  return {};
+}
+
 std::string rejects_path(const SendOptions& options, const Settings& settings, const message::CampaignSpec& spec) {
   if (!options.rejects.empty()) return options.rejects;
   // What only looks leaves no file behind.

@@ -96,6 +96,19 @@ class BadInput(unittest.TestCase):
         volley("send", check=64)
         volley("frobnicate", check=64)
 
+    def test_options_that_contradict_each_other(self):
+        path = write_campaign(self.where, 5)
+        for arguments, wanted in ((["--row", "2"], "--row goes with --proof"),
+                                  (["--row", "1", "--dry-run"], "--row goes with --proof"),
+                                  (["--dry-run", "--proof", "boss@example.org"], "--dry-run sends nothing, --proof"),
+                                  (["--dry-run", "--hold"], "--dry-run queues nothing, --hold"),
+                                  (["--proof", "boss@example.org", "--hold"], "--proof sends one message, --hold"),
+                                  (["--stream", "--hold"], "--stream starts sending")):
+            result = volley("send", path, "--data", self.where / "data", "--route", "*=127.0.0.1:1", *arguments, check=64)
+            self.assertTrue(result.stderr.startswith(f"volley: {wanted}"), result.stderr)
+            self.assertEqual(result.stdout, "")
+            self.assertFalse((self.where / "data").exists())
+
     def test_direct_needs_hostname_and_key(self):
         path = write_campaign(self.where, 5)
         (self.where / "volley.toml").write_text("")
