@@ -34,6 +34,8 @@ class Workplace {
   const queue::QueueUrl& url() const { return url_; }
   const std::string& data() const { return data_; }
   const std::string& engine_id() const { return engine_id_; }    // kept in <data>/instance
+  // The embedded queue's engine is this process or nobody: no other can be working on it.
+  bool alone() const { return embedded_ != nullptr; }
   bool memory_durability() const { return memory_durability_; }
 
  private:

@@ -306,6 +306,21 @@ class Campaign(unittest.TestCase):
             self.assertEqual(sink.messages(), [])
             self.assertEqual(summary(volley(*arguments, check=0))["delivered"], 100)
 
+    def test_resume_says_when_nobody_would_send(self):
+        hint = "no engine is running on this queue: `volley serve`, or the same `volley send` again, sends it"
+        with workdir() as where, Sink(where) as sink, Redis(where) as redis:
+            campaign = write_campaign(where, 20)
+            route = ["--route", f"*={sink.address}"]
+            for place in (["--data", str(where / "embedded")], ["--data", str(where / "external"), "--queue", redis.url]):
+                show = lambda: summary(volley("campaign", "show", "test", *place, "--json", check=0))
+                volley("send", campaign, *place, *route, "--hold", check=75)
+                self.assertIn(hint, volley("campaign", "resume", "test", *place, check=0).stderr)
+                volley("campaign", "pause", "test", *place, check=0)
+                with Process([VOLLEY, "serve", *place, *route, "--http", "127.0.0.1:0"], where / f"{len(place)}.log") as serve:
+                    wait_until(lambda: "listening" in serve.text(), "the engine")
+                    self.assertEqual(volley("campaign", "resume", "test", *place, check=0).stderr, "")
+                    wait_until(lambda: show()["state"] == "finished", "the campaign to be sent")
+
     def test_dry_run_and_proof_leave_no_trace(self):
         with workdir() as where, Sink(where) as sink:
             campaign = write_campaign(where, 100)
