@@ -44,6 +44,7 @@ Status list(Workplace& place, const Options& options) {
   queue::Store& store = place.store();
   auto campaigns = store.list();
   if (!campaigns) return campaigns.error();
+  if (!options.common.json && campaigns->empty()) fmt::print("no campaigns\n");
   if (!options.common.json && !campaigns->empty()) {
     fmt::print("{:<24} {:<10} {:>12} {:>12} {:>10} {:>12}  {}\n", "ID", "STATE", "ACCEPTED", "DELIVERED", "BOUNCED",
                "QUEUED", "REASON");

@@ -32,7 +32,7 @@ int run(int argc, char** argv, Host& host) {
       argc, argv, "Volley: a bulk mail sending engine", "volley " VOLLEY_VERSION, [&context](Command& root) {
         root.needs_subcommand();
         root.footer(
-            "Exit codes: 0 finished, 64 usage, 65 data, 66 file, 69 queue unavailable or data directory in use,\n"
+            "Exit codes: 0 finished, 64 usage, 65 data, 66 no such file or queue, 69 queue unavailable or data directory in use,\n"
             "73/74 disk, 75 paused or still queued, 77 refused credentials, 78 configuration.");
         add_send(root, context);
         add_serve(root, context);

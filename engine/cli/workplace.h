@@ -2,9 +2,9 @@
 //
 // Purpose    kEngine: takes <data>/engine.lock (busy: kUnavailable, naming the pid) and starts the embedded queue, or connects to
 //            the external one. kClient: uses the queue of the engine that lives in the data directory, when there is one;
-//            otherwise as kEngine.
+//            otherwise as kEngine, but where the data directory has no queue, none is made.
 // Ownership  Owns lock, embedded server and the main Store. Create and destroy on the main thread.
-// Errors     kUnavailable, kIo, kCantCreate, kConfig.
+// Errors     kNoInput (no queue there), kUnavailable, kIo, kCantCreate, kConfig.
 #pragma once
 
 #include <memory>

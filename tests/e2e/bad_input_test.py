@@ -21,7 +21,7 @@ class BadInput(unittest.TestCase):
         self.assertEqual(len(lines), 1, result.stderr)
         for text in wanted:
             self.assertIn(text, lines[0])
-        if (self.where / "data").exists():
+        if (self.where / "data/redis").exists():
             listed = volley("campaign", "list", "--data", self.where / "data", "--json", check=0)
             self.assertEqual(listed.stdout, "")
         return lines[0]

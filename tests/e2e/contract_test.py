@@ -94,15 +94,32 @@ class Contract(unittest.TestCase):
                 listed = volley("status", "--data", where / "data", "--json", check=0)
                 self.assertEqual([e["pid"] for e in json.loads(listed.stdout)["engines"]], [engine.child.pid])
 
-    def test_status_of_an_idle_data_directory_touches_nothing(self):
-        with workdir() as where:
-            text = volley("status", "--data", where / "none", check=0).stdout
-            self.assertEqual(text, "no engine is running on this queue\n")
+    def test_looking_makes_no_queue(self):
+        with workdir() as where, Sink(where) as sink:
+            (where / "empty").mkdir()
+            for command in (["campaign", "list"], ["campaign", "show", "test"], ["campaign", "resume", "test"], ["status"]):
+                for data in ("none", "empty", "sink.log"):
+                    result = volley(*command, "--data", where / data, check=66)
+                    self.assertIn(f"volley: {where / data}: there is no queue in this data directory", result.stderr)
+                    self.assertEqual(result.stdout, "")
             self.assertFalse((where / "none").exists())
-            volley("campaign", "list", "--data", where / "data", check=0)
+            self.assertEqual(list((where / "empty").iterdir()), [])
+            self.assertIn("66 no such file or queue", volley("--help", check=0).stdout)
+
+    def test_an_idle_queue(self):
+        with workdir() as where:
+            volley("send", write_campaign(where, 5), "--data", where / "data", "--route", "*=127.0.0.1:1", "--hold", check=75)
             before = (where / "data/engine.lock").read_text()
-            volley("status", "--data", where / "data", check=0)
+            text = volley("status", "--data", where / "data", check=0).stdout
+            self.assertEqual(text, "no engine is running on this queue\n")
             self.assertEqual((where / "data/engine.lock").read_text(), before)  # the pid of who took it last
+
+    def test_a_queue_without_campaigns(self):
+        with workdir() as where, Redis(where) as redis:
+            place = ["campaign", "list", "--data", where / "data", "--queue", redis.url]
+            self.assertEqual(volley(*place, check=0).stdout, "no campaigns\n")
+            self.assertEqual(volley(*place, "--json", check=0).stdout, "")
+            self.assertFalse((where / "data").exists())
 
     def test_proof_names_its_way(self):
         with workdir() as where, Sink(where) as sink:
