@@ -1,6 +1,8 @@
 """Each kind of bad input: one clear line that names file, line and remedy; the right exit code; nothing half-queued."""
 
 import unittest
+import urllib.error
+import urllib.request
 
 from harness import *
 
@@ -134,7 +136,8 @@ class BadInput(unittest.TestCase):
                 ('[tls]\nca_file = "empty.pem"\n', "2:1: ca_file: ", "no usable CA"),
                 ('[http]\nlisten = "127.0.0.1:0"\ntoken_file = "gone"\n', "3:1: token_file: ", gone),
                 ('[http]\nlisten = "127.0.0.1:0"\ntoken_file = "open"\n', "3:1: token_file: ", "chmod 600"),
-                ('[http]\nlisten = "127.0.0.1:0"\n', "2:1: listen: ", "token_file"),
+                ('[http]\nlisten = "0.0.0.0:0"\n', "2:1: listen: ", "token_file"),
+                ('[http]\nlisten = "example.com"\n', "2:1: listen: ", "example.com"),
                 ('[queue]\nurl = "http://x"\n', "2:1: url: ", "unknown scheme"),
                 ('[queue]\nurl = "redis://127.0.0.1"\npassword_file = "gone"\n', "3:1: password_file: ", gone),
                 ('[relay]\nhost = "127.0.0.1"\nuser = "me"\npassword_file = "gone"\n', "4:1: password_file: ", gone),
@@ -145,6 +148,26 @@ class BadInput(unittest.TestCase):
             self.assertIn(f"volley.toml:{place}", result.stderr)
             self.assertIn(wanted, result.stderr)
             self.assertEqual(result.stdout, "")
+
+    def test_check_and_serve_agree_about_http(self):
+        config = self.where / "volley.toml"
+        arguments = ["-c", config, "--data", self.where / "data", "--route", "*=127.0.0.1:1"]
+        config.write_text('[http]\nlisten = "0.0.0.0:0"\n')
+        said = {volley(command, *arguments, check=78).stderr for command in ("check", "serve")}
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("volley.toml:2:1: listen: 0.0.0.0:0 is not a loopback address", said.pop())
+        self.assertFalse((self.where / "data").exists())
+        config.write_text('[http]\nlisten = "127.0.0.1:0"\n')  # /metrics only
+        volley("check", *arguments, check=0)
+        with Process([VOLLEY, "serve", *map(str, arguments)], self.where / "serve.log") as serve:
+            wait_until(lambda: "listening http://" in serve.text(), "the engine to listen")
+            at = serve.text().split("listening http://")[1].split()[0]
+            with urllib.request.urlopen(f"http://{at}/metrics") as answer:
+                self.assertEqual(answer.status, 200)
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://{at}/v1/messages", data=b"{}")
+            self.assertEqual(refused.exception.code, 404)
+            refused.exception.close()
 
     def test_missing_configuration(self):
         volley("check", "-c", self.where / "absent.toml", check=66)
