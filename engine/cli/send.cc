@@ -84,7 +84,9 @@ int send(Options& options, Host& host) {
   auto plan = make_plan(options, *settings, host, interrupt_flag());
   if (!plan) return refused(options, plan.error());
   if (options.dry_run) return print_dry_run(*plan, options.json);
-  if (Status status = check_sendable(*plan, *settings); !status) return report(status.error());
+  if (!options.hold) {
+    if (Status status = check_sendable(*plan, *settings); !status) return report(status.error());
+  }
   if (!options.proof.empty()) return send_proof(*plan, options, *settings, host);
 
   LastWords words(options.json);

@@ -112,7 +112,7 @@ Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings,
 
 Status check_sendable(const SendPlan& plan, const Settings& settings) {
   if (plan.routed) return {};
-  const std::string where = settings.path.empty() ? "volley.toml" : settings.path;
+  const std::string where = settings.file();
   if (settings.hostname.empty()) {
     return Error{
         Errc::kConfig,
@@ -144,7 +144,8 @@ queue::Campaign SendPlan::campaign(const SendOptions& options) const {
   record.retry.max_delay_ms = ms_or(spec.max_delay, record.retry.max_delay_ms);
   record.retry.give_up_after_ms = ms_or(spec.give_up_after, record.retry.give_up_after_ms);
   record.from_domain = from_domain;
-  record.sign = sign;
+  // Held before it is known how it leaves: directly it must not leave unsigned, and then waits for an engine with the key.
+  record.sign = sign || (options.hold && !routed && spec.sign != false);
   record.rejects_path = rejects_path;
   return record;
 }

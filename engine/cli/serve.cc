@@ -26,7 +26,7 @@ constexpr Duration kDrainLimit = std::chrono::seconds(30);
 
 Status check_identity(const Settings& settings, bool routed) {
   if (routed || !settings.hostname.empty()) return {};
-  return Error{Errc::kConfig, (settings.path.empty() ? "volley.toml" : settings.path) +
+  return Error{Errc::kConfig, settings.file() +
                                   ": direct delivery needs `hostname`, a fully qualified name (or use [relay] or --route)"};
 }
 

@@ -120,6 +120,14 @@ class BadInput(unittest.TestCase):
         result = volley("send", path, "-c", self.where / "volley.toml", "--data", self.where / "data", check=78)
         self.assertIn("DKIM key for example.com", result.stderr)
 
+    def test_no_configuration_is_not_said_to_be_in_a_file(self):
+        path = write_campaign(self.where, 5)
+        for command in (["send"], ["check"], ["serve"]):
+            campaign = [path] if command != ["serve"] else []
+            result = volley(*command, *campaign, "--data", self.where / "data", cwd=self.where, check=78)
+            self.assertTrue(result.stderr.startswith("volley: no volley.toml here or in /etc/volley: direct delivery needs `hostname`"),
+                            result.stderr)
+
     def test_unknown_key_in_configuration(self):
         (self.where / "volley.toml").write_text('hostname = "mail.example.com"\n\n[smtp]\nprot = 25\n')
         result = volley("check", "-c", self.where / "volley.toml", check=78)
