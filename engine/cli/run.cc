@@ -3,12 +3,8 @@
 
 namespace volley::cli {
 
-void add_config(Command& command, CommonOptions& options) {
-  command.text("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)", "FILE");
-}
-
 void add_common(Command& command, CommonOptions& options, bool with_json) {
-  add_config(command, options);
+  command.text("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)", "FILE");
   command.text("--data", options.data, "data directory: embedded queue, journal, event log", "DIR");
   command.text("--queue", options.queue, "external queue: redis://HOST[:PORT][/DB] or redis+unix://PATH", "URL");
   if (with_json) command.flag("--json", options.json, "machine-readable output");

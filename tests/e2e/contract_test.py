@@ -59,9 +59,9 @@ class Contract(unittest.TestCase):
             text = volley(*command, "--help", check=0).stdout
             for option in ("-c", "--data", "--queue"):
                 self.assertIn(option, text, command)
-        for command in (["sink"], ["dkim", "keygen"]):  # these have no queue
+        for command in (["sink"], ["dkim", "keygen"]):  # these have neither queue nor configuration
             text = volley(*command, "--help", check=0).stdout
-            for option in ("--data", "--queue"):
+            for option in ("--config", "--data", "--queue"):
                 self.assertNotIn(option, text, command)
 
     def test_check_counts_and_says_ok_last(self):
@@ -130,6 +130,12 @@ class Contract(unittest.TestCase):
             (where / "volley.toml").write_text(f'[relay]\nhost = "127.0.0.1"\nport = {sink.port}\n')
             result = volley(*arguments, "-c", where / "volley.toml", check=0)
             self.assertEqual(result.stdout, "proof of row 1 delivered to boss@example.org, through the relay 127.0.0.1\n")
+
+    def test_sink_reads_no_configuration(self):
+        with workdir() as where, contextlib.chdir(where):
+            (where / "volley.toml").write_text('colour = "red"\n')
+            with Sink(where) as sink:
+                self.assertGreater(sink.port, 0)
 
     def test_sink_log(self):
         with workdir() as where, Sink(where) as sink:
