@@ -69,7 +69,8 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
       return lock.error();
     } else if (access == Access::kEngine) {
       return Error{Errc::kUnavailable, lock.error().message +
-                                           ": another volley works in this data directory: stop it, or name another with --data"};
+                                           ": another volley works in this data directory: stop it, or let both share an external queue: "
+                                           "--queue redis://HOST:PORT for each, and a --data of its own for each"};
     } else {
       auto url = neighbours_url(place->data_, lock.error().message);
       if (!url) return url.error();

@@ -325,6 +325,16 @@ class Campaign(unittest.TestCase):
             s = summary(volley("send", campaign, *place, "--route", f"*={sink.address}", "--json", check=0, cwd=where))
             self.assertEqual(s["delivered"], 20)
 
+    def test_a_newsletter_beside_serve(self):
+        with workdir() as where, Sink(where) as sink, Redis(where) as redis:
+            shared = ["--queue", redis.url, "--route", f"*={sink.address}"]
+            with Process([VOLLEY, "serve", *shared, "--data", str(where / "da"), "--http", "127.0.0.1:0"], where / "serve.log") as serve:
+                wait_until(lambda: "listening" in serve.text(), "the engine")
+                s = summary(volley("send", write_campaign(where, 200), *shared, "--data", where / "db", "--json", check=0))
+                check_identity(s)
+                self.assertEqual((s["state"], s["delivered"]), ("finished", 200))
+            self.assertEqual(len(sink.recipients()), len(set(sink.recipients())))
+
     def test_resume_says_when_nobody_would_send(self):
         hint = "no engine is running on this queue: `volley serve`, or the same `volley send` again, sends it"
         with workdir() as where, Sink(where) as sink, Redis(where) as redis:
