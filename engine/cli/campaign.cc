@@ -122,7 +122,8 @@ void add_campaign(Command& root, Context& context) {
   Command command = root.subcommand("campaign", "list and steer campaigns");
   command.needs_subcommand();
   add_action(command, context, "list", "all campaigns of this queue", false, list);
-  add_action(command, context, "show", "one campaign's numbers", true, [](auto& place, auto& options) { return show(place.store(), options); });
+  add_action(command, context, "show", "one campaign's numbers", true,
+             [](auto& place, auto& options) { return show(place.store(), options); });
   add_action(command, context, "pause", "stop sending within a second", true, [](auto& place, auto& options) {
     return change(place.store(), options, queue::CampaignState::kPaused, "paused by command");
   });

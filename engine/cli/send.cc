@@ -121,7 +121,8 @@ void add_send(Command& root, Context& context) {
   command.text("--events", options->events, "delivery event log", "FILE");
   command.text("--rejects", options->rejects, "where refused rows go", "FILE");
   command.flag("--dry-run", options->dry_run, "read and render every row, queue nothing");
-  command.flag("--hold", options->hold, "import only; the same command without --hold sends, or `volley campaign resume` where `volley serve` runs");
+  command.flag("--hold", options->hold,
+               "import only; the same command without --hold sends, or `volley campaign resume` where `volley serve` runs");
   command.text("--proof", options->proof, "send one real message of this campaign there, counted nowhere", "ADDRESS");
   command.number("--row", options->row, "which row of the list --proof renders (default 1)", 1);
   command.action([options, &context] { context.exit_code = send(*options, context.host); });

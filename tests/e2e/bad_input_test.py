@@ -96,7 +96,23 @@ class BadInput(unittest.TestCase):
 
     def test_usage(self):
         volley("send", check=64)
-        volley("frobnicate", check=64)
+        for words, said in ((["sendd", "x.toml"], 'sendd: no such command (did you mean "send"?): `volley --help` lists them'),
+                            (["campaign", "lst"], 'lst: no such command (did you mean "list"?): `volley campaign --help` lists them'),
+                            (["help"], "help: no such command: `volley --help` lists them")):
+            self.assertIn(said, volley(*words, check=64).stderr)
+        self.assertIn("--domain is required", volley("dkim", "keygen", check=64).stderr)
+        self.assertRegex(volley("dkim", "keygen", "--help", check=0).stdout, "--domain DOMAIN +REQUIRED")
+        result = volley("dkim", "keygen", "--domain", "example.com", "--algorithm", "ed25519", "--bits", "4096", check=64, cwd=self.where)
+        self.assertIn("--bits goes with --algorithm rsa", result.stderr)
+        self.assertEqual(list(self.where.iterdir()), [])
+
+    def test_a_refused_proof_is_told_in_a_sentence(self):
+        with Sink(self.where, "--rule", "rcpt:1:550 5.1.1 no such user") as sink:
+            path = write_campaign(self.where, 5)
+            result = volley("send", path, "--data", self.where / "data", "--route", f"*={sink.address}", "--proof", "boss@example.org",
+                            check=65)
+            self.assertEqual(result.stderr, "volley: the proof of row 1 was not delivered to boss@example.org, by the route to "
+                                            f"{sink.address}: bounced: 550 5.1.1 no such user\n")
 
     def test_options_that_contradict_each_other(self):
         path = write_campaign(self.where, 5)
@@ -203,6 +219,7 @@ class BadInput(unittest.TestCase):
                 wait_until(lambda: sink.messages(), "the first engine to send")
                 result = volley(*arguments, check=69)
                 self.assertIn(str(first.child.pid), result.stderr)
+                self.assertIn("--queue redis://HOST:PORT for each, and a --data of its own for each", result.stderr)
 
     def test_ports_in_use(self):
         with socket.socket() as taken:
