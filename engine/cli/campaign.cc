@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
+#include "engine/cli/live_engines.h"
 #include "engine/cli/summary.h"
 #include "engine/cli/workplace.h"
 
@@ -39,9 +40,11 @@ Result<queue::Campaign> must_find(queue::Store& store, const std::string& id) {
   return **found;
 }
 
-Status list(queue::Store& store, const Options& options) {
+Status list(Workplace& place, const Options& options) {
+  queue::Store& store = place.store();
   auto campaigns = store.list();
   if (!campaigns) return campaigns.error();
+  if (!options.common.json && campaigns->empty()) fmt::print("no campaigns\n");
   if (!options.common.json && !campaigns->empty()) {
     fmt::print("{:<24} {:<10} {:>12} {:>12} {:>10} {:>12}  {}\n", "ID", "STATE", "ACCEPTED", "DELIVERED", "BOUNCED",
                "QUEUED", "REASON");
@@ -80,14 +83,27 @@ Status change(queue::Store& store, const Options& options, queue::CampaignState 
   return show(store, options);
 }
 
-using Action = std::function<Status(queue::Store&, const Options&)>;
+Status resume(Workplace& place, const Options& options) {
+  queue::Store& store = place.store();
+  if (Status status = change(store, options, queue::CampaignState::kRunning, ""); !status) return status;
+  if (!place.alone()) {
+    auto live = live_engines(store);
+    if (!live) return live.error();
+    if (!live->engines.empty()) return {};
+  }
+  std::fflush(stdout);
+  std::fputs("volley: no engine is running on this queue: `volley serve`, or the same `volley send` again, sends it\n", stderr);
+  return {};
+}
+
+using Action = std::function<Status(Workplace&, const Options&)>;
 
 int with_store(const Options& options, const Action& action) {
   auto settings = settings_for(options.common);
   if (!settings) return report(settings.error());
   auto place = Workplace::open(*settings, Access::kClient);
   if (!place) return report(place.error());
-  Status status = action((*place)->store(), options);
+  Status status = action(**place, options);
   return status ? kExitFinished : report(status.error());
 }
 
@@ -106,15 +122,14 @@ void add_campaign(Command& root, Context& context) {
   Command command = root.subcommand("campaign", "list and steer campaigns");
   command.needs_subcommand();
   add_action(command, context, "list", "all campaigns of this queue", false, list);
-  add_action(command, context, "show", "one campaign's numbers", true, show);
-  add_action(command, context, "pause", "stop sending within a second", true, [](auto& store, auto& options) {
-    return change(store, options, queue::CampaignState::kPaused, "paused by command");
+  add_action(command, context, "show", "one campaign's numbers", true,
+             [](auto& place, auto& options) { return show(place.store(), options); });
+  add_action(command, context, "pause", "stop sending within a second", true, [](auto& place, auto& options) {
+    return change(place.store(), options, queue::CampaignState::kPaused, "paused by command");
   });
-  add_action(command, context, "resume", "go on", true, [](auto& store, auto& options) {
-    return change(store, options, queue::CampaignState::kRunning, "");
-  });
-  add_action(command, context, "cancel", "send nothing more of it, for good", true, [](auto& store, auto& options) {
-    return change(store, options, queue::CampaignState::kCancelled, "cancelled by command");
+  add_action(command, context, "resume", "go on; an engine has to run: `volley serve`, or `volley send` again", true, resume);
+  add_action(command, context, "cancel", "send nothing more of it, for good", true, [](auto& place, auto& options) {
+    return change(place.store(), options, queue::CampaignState::kCancelled, "cancelled by command");
   });
 }
 

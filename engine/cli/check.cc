@@ -4,6 +4,7 @@
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/metrics_http.h"
 #include "engine/cli/named_files.h"
 #include "engine/cli/send_plan.h"
 
@@ -18,12 +19,7 @@ struct Options {
 
 Status check_settings(const Settings& settings) {
   if (Status status = check_named_files(settings); !status) return status;
-  if (!settings.http_listen.empty() && settings.http_token_file.empty()) {
-    return Error{Errc::kConfig,
-                 settings.places.http_listen +
-                     ": needs a token_file besides it: whoever reaches the port may send"};
-  }
-  return {};
+  return check_http(settings);
 }
 
 Status check_campaign(const std::string& file, const Options& options, const Settings& settings,

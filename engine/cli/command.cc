@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/nearest.h"
 #include "engine/cli/exit_code.h"
 
 namespace volley::cli {
@@ -31,6 +32,8 @@ void Command::number(const std::string& names, uint64_t& value, const std::strin
   app_->add_option(names, value, help)->type_name("N")->check(CLI::Range(min, UINT64_MAX));
 }
 
+void Command::required(const std::string& name) { app_->get_option(name)->required(); }
+
 void Command::choice(const std::string& names, std::string& value, const std::string& help,
                      const std::vector<std::string>& choices) {
   app_->add_option(names, value, help)->check(CLI::IsMember(choices));
@@ -47,12 +50,44 @@ void Command::arguments(const std::string& name, std::vector<std::string>& value
   app_->add_option(name, values, help)->type_name(type);
 }
 
+namespace {
+
+// The first word that should be a command and is none, told with the one that was probably meant; CLI11 only says that one is
+// required.
+std::string unknown_command(CLI::App& root, int argc, char** argv) {
+  CLI::App* app = &root;
+  std::string said;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    const std::string word = argv[i];
+    const auto commands = app->get_subcommands([](CLI::App*) { return true; });
+    if (commands.empty()) return {};
+    Nearest meant(word);
+    CLI::App* found = nullptr;
+    for (CLI::App* command : commands) {
+      meant.consider(command->get_name());
+      if (command->get_name() == word) found = command;
+    }
+    if (found == nullptr) {
+      const std::string guess = meant.best().empty() ? "" : " (did you mean \"" + std::string(meant.best()) + "\"?)";
+      return said + word + ": no such command" + guess + ": `volley " + said + "--help` lists them";
+    }
+    app = found;
+    said += word + ' ';
+  }
+  return {};
+}
+
+}  // namespace
+
 ParseOutcome parse_command_line(int argc, char** argv, const std::string& description, const std::string& version,
                                 const std::function<void(Command&)>& define) {
   CLI::App app{description, "volley"};
   app.set_version_flag("--version", version);
   Command root(app);
   define(root);
+  if (const std::string unknown = unknown_command(app, argc, argv); !unknown.empty()) {
+    return {false, report({Errc::kUsage, unknown})};
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -32,6 +32,7 @@ class Command {
   void number(const std::string& names, uint32_t& value, const std::string& help, uint32_t min = 0,
               uint32_t max = UINT32_MAX);
   void number(const std::string& names, uint64_t& value, const std::string& help, uint64_t min = 0);
+  void required(const std::string& name);  // an option that was added
   void choice(const std::string& names, std::string& value, const std::string& help,
               const std::vector<std::string>& choices);
   void flag(const std::string& names, bool& value, const std::string& help);

@@ -22,8 +22,6 @@ struct Context {
   int exit_code = 0;
 };
 
-// -c on a subcommand that has no queue.
-void add_config(Command& command, CommonOptions& options);
 // -c, --data, --queue (and --json) on a subcommand.
 void add_common(Command& command, CommonOptions& options, bool with_json = true);
 // volley.toml with the command line's --data and --queue put in; sets the log level.

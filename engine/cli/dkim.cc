@@ -14,11 +14,12 @@ namespace {
 
 struct Options {
   std::string domain, selector = "volley", file, algorithm = "rsa";
-  unsigned bits = 2048;
+  uint32_t bits = 0;  // 0: not given
 };
 
 int keygen(const Options& options) {
   if (!is_fqdn(options.domain)) return report({Errc::kUsage, "--domain " + options.domain + ": is no domain"});
+  if (options.bits > 0 && options.algorithm != "rsa") return report({Errc::kUsage, "--bits goes with --algorithm rsa"});
   const std::string file = options.file.empty() ? options.domain + "." + options.selector + ".pem" : options.file;
   struct stat info {};
   if (stat(file.c_str(), &info) == 0) {
@@ -26,7 +27,7 @@ int keygen(const Options& options) {
   }
   auto key = message::DkimKey::generate(
       options.algorithm == "rsa" ? message::DkimAlgorithm::kRsaSha256 : message::DkimAlgorithm::kEd25519Sha256,
-      options.bits);
+      options.bits > 0 ? options.bits : 2048);
   if (!key) return report(key.error());
   if (Status status = write_file_atomically(file, key->pem()); !status) return report(status.error());
   std::printf("%s\n", message::dkim_zone_line(options.selector, options.domain, key->dns_record()).c_str());
@@ -43,10 +44,11 @@ void add_dkim(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
   Command command = dkim.subcommand("keygen", "make a key, print its DNS record");
   command.text("--domain", options->domain, "the From domain", "DOMAIN");
+  command.required("--domain");
   command.text("--selector", options->selector, "name before ._domainkey (default volley)");
   command.text("--out", options->file, "key file (default DOMAIN.SELECTOR.pem)", "FILE");
-  command.choice("--algorithm", options->algorithm, "rsa or ed25519", {"rsa", "ed25519"});
-  command.number("--bits", options->bits, "of an RSA key", 2048, 4096);
+  command.choice("--algorithm", options->algorithm, "default rsa", {"rsa", "ed25519"});
+  command.number("--bits", options->bits, "of an RSA key (default 2048)", 2048, 4096);
   command.action([options, &context] { context.exit_code = keygen(*options); });
 }
 

@@ -1,4 +1,4 @@
-// Exit codes, after sysexits.h: 0 finished, 64 usage, 65 data, 66 input file, 69 unavailable, 70 internal, 73/74 disk,
+// Exit codes, after sysexits.h: 0 finished, 64 usage, 65 data, 66 input file or queue, 69 unavailable, 70 internal, 73/74 disk,
 // 75 paused or still queued, 77 refused credentials, 78 configuration.
 #pragma once
 

@@ -87,7 +87,7 @@ Result<queue::Counts> wait_for_answer(queue::Store& store, const std::string& id
 // The log's last line: what the receiver answered.
 std::string last_event(const std::string& path) {
   auto text = read_file(path);
-  if (!text || text->empty()) return "no answer within two minutes";
+  if (!text || text->empty()) return {};
   text->pop_back();
   return text->substr(text->rfind('\n') + 1);
 }
@@ -118,7 +118,7 @@ int deliver(const SendPlan& plan, const SendOptions& options, Settings settings,
   const std::string event = last_event(events_path);
   std::string way = proof_way(event, options.routes);
   if (!way.empty()) way.insert(0, ", ");
-  if (options.json) std::printf("%s\n", event.c_str());
+  if (options.json && !event.empty()) std::printf("%s\n", event.c_str());
   if (counts->delivered == 1) {
     if (!options.json) {
       std::printf("proof of row %llu delivered to %s%s\n",
@@ -127,7 +127,8 @@ int deliver(const SendPlan& plan, const SendOptions& options, Settings settings,
     return kExitFinished;
   }
   return report({counts->bounced > 0 ? Errc::kData : Errc::kTempFail,
-                 "the proof was not delivered" + way + ": " + event});
+                 "the proof of row " + std::to_string(row.number) + " was not delivered to " + to.str() + way + ": " +
+                     proof_answer(event)});
 }
 
 }  // namespace
@@ -144,10 +145,25 @@ std::string proof_way(std::string_view event, const std::vector<std::string>& ro
   return (site == "relay" ? "through the relay " : "directly to ") + host;
 }
 
+std::string proof_answer(std::string_view event) {
+  const nlohmann::json line = nlohmann::json::parse(event, nullptr, false);
+  if (!line.is_object()) return "no answer within two minutes";
+  const std::string kind = line.value("event", "");
+  std::string out = kind == "deferred" ? "deferred, and a campaign would try again" : kind;
+  const char* before = ": ";
+  const int code = line.value("code", 0);
+  for (const std::string& part : {code > 0 ? std::to_string(code) : "", line.value("enhanced", ""), line.value("text", "")}) {
+    if (part.empty()) continue;
+    out += before + part;
+    before = " ";
+  }
+  return out;
+}
+
 int send_proof(const SendPlan& plan, const SendOptions& options, const Settings& settings, Host& host) {
   auto to = parse_address(options.proof);
   if (!to) return report({Errc::kUsage, "--proof " + options.proof + ": " + to.error().message});
-  auto row = read_row(plan.list, options.proof_row);
+  auto row = read_row(plan.list, std::max<uint64_t>(options.row, 1));
   if (!row) return report(row.error());
   TemporaryDirectory directory;
   if (directory.path().empty()) return report({Errc::kCantCreate, "no temporary directory: is TMPDIR writable?"});

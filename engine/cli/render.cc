@@ -1,4 +1,5 @@
 // volley render: the exact bytes for one recipient, signed when there is a key.
+#include <algorithm>
 #include <cstdio>
 
 #include "base/address.h"
@@ -22,7 +23,7 @@ int render(Options& options, Host& host) {
   options.rejects = "/dev/null";
   auto plan = make_plan(options, *settings, host, interrupt_flag());
   if (!plan) return report(plan.error());
-  auto row = read_row(plan->list, options.proof_row);
+  auto row = read_row(plan->list, std::max<uint64_t>(options.row, 1));
   if (!row) return report(row.error());
   auto address = parse_address(row->email);
   if (!address) return report({Errc::kData, plan->list.path + ": row " + std::to_string(row->number) + ": " +
@@ -41,7 +42,7 @@ void add_render(Command& root, Context& context) {
   add_common(command, options->common, false);
   command.argument("campaign", options->campaign_file, "campaign file", "CAMPAIGN.toml");
   command.text("--recipients", options->recipients, "the list, instead of the campaign's", "FILE");
-  command.number("--row", options->proof_row, "which row of the list (default 1)", 1);
+  command.number("--row", options->row, "which row of the list (default 1)", 1);
   command.action([options, &context] { context.exit_code = render(*options, context.host); });
 }
 

@@ -3,12 +3,8 @@
 
 namespace volley::cli {
 
-void add_config(Command& command, CommonOptions& options) {
-  command.text("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)", "FILE");
-}
-
 void add_common(Command& command, CommonOptions& options, bool with_json) {
-  add_config(command, options);
+  command.text("-c,--config", options.config, "configuration (default: ./volley.toml, /etc/volley/volley.toml)", "FILE");
   command.text("--data", options.data, "data directory: embedded queue, journal, event log", "DIR");
   command.text("--queue", options.queue, "external queue: redis://HOST[:PORT][/DB] or redis+unix://PATH", "URL");
   if (with_json) command.flag("--json", options.json, "machine-readable output");
@@ -32,7 +28,7 @@ int run(int argc, char** argv, Host& host) {
       argc, argv, "Volley: a bulk mail sending engine", "volley " VOLLEY_VERSION, [&context](Command& root) {
         root.needs_subcommand();
         root.footer(
-            "Exit codes: 0 finished, 64 usage, 65 data, 66 file, 69 queue unavailable or data directory in use,\n"
+            "Exit codes: 0 finished, 64 usage, 65 data, 66 no such file or queue, 69 queue unavailable or data directory in use,\n"
             "73/74 disk, 75 paused or still queued, 77 refused credentials, 78 configuration.");
         add_send(root, context);
         add_serve(root, context);

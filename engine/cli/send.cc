@@ -76,6 +76,7 @@ int refused(const Options& options, const Error& error) {
 }
 
 int send(Options& options, Host& host) {
+  if (Status status = check_options(options); !status) return report(status.error());
   watch_interrupts();
   options.json = options.common.json;
   auto settings = settings_for(options.common);
@@ -83,7 +84,9 @@ int send(Options& options, Host& host) {
   auto plan = make_plan(options, *settings, host, interrupt_flag());
   if (!plan) return refused(options, plan.error());
   if (options.dry_run) return print_dry_run(*plan, options.json);
-  if (Status status = check_sendable(*plan, *settings); !status) return report(status.error());
+  if (!options.hold) {
+    if (Status status = check_sendable(*plan, *settings); !status) return report(status.error());
+  }
   if (!options.proof.empty()) return send_proof(*plan, options, *settings, host);
 
   LastWords words(options.json);
@@ -118,9 +121,10 @@ void add_send(Command& root, Context& context) {
   command.text("--events", options->events, "delivery event log", "FILE");
   command.text("--rejects", options->rejects, "where refused rows go", "FILE");
   command.flag("--dry-run", options->dry_run, "read and render every row, queue nothing");
-  command.flag("--hold", options->hold, "import only; `volley campaign resume` or the same command without --hold sends");
+  command.flag("--hold", options->hold,
+               "import only; the same command without --hold sends, or `volley campaign resume` where `volley serve` runs");
   command.text("--proof", options->proof, "send one real message of this campaign there, counted nowhere", "ADDRESS");
-  command.number("--row", options->proof_row, "which row of the list --proof renders", 1);
+  command.number("--row", options->row, "which row of the list --proof renders (default 1)", 1);
   command.action([options, &context] { context.exit_code = send(*options, context.host); });
 }
 

@@ -53,6 +53,19 @@ Status read_list(SendPlan& plan, const SendOptions& options, const std::atomic<b
 
 }  // namespace
 
+Status check_options(const SendOptions& options) {
+  const bool proof = !options.proof.empty();
+  const auto usage = [](const char* message) { return Error{Errc::kUsage, message}; };
+  if (options.row > 0 && !proof) return usage("--row goes with --proof ADDRESS: without it, the whole list would be sent");
+  if (options.dry_run && proof) return usage("--dry-run sends nothing, --proof sends a message: give one of them");
+  if (options.dry_run && options.hold) return usage("--dry-run queues nothing, --hold queues the list: give one of them");
+  if (proof && options.hold) return usage("--proof sends one message, --hold queues the list: give one of them");
+  if (options.stream && options.hold) {
+    return usage("--stream starts sending while the list is read, --hold sends nothing: give one of them");
+  }
+  return {};
+}
+
 std::string rejects_path(const SendOptions& options, const Settings& settings, const message::CampaignSpec& spec) {
   if (!options.rejects.empty()) return options.rejects;
   // What only looks leaves no file behind.
@@ -99,7 +112,7 @@ Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings,
 
 Status check_sendable(const SendPlan& plan, const Settings& settings) {
   if (plan.routed) return {};
-  const std::string where = settings.path.empty() ? "volley.toml" : settings.path;
+  const std::string where = settings.file();
   if (settings.hostname.empty()) {
     return Error{
         Errc::kConfig,
@@ -131,7 +144,8 @@ queue::Campaign SendPlan::campaign(const SendOptions& options) const {
   record.retry.max_delay_ms = ms_or(spec.max_delay, record.retry.max_delay_ms);
   record.retry.give_up_after_ms = ms_or(spec.give_up_after, record.retry.give_up_after_ms);
   record.from_domain = from_domain;
-  record.sign = sign;
+  // Held before it is known how it leaves: directly it must not leave unsigned, and then waits for an engine with the key.
+  record.sign = sign || (options.hold && !routed && spec.sign != false);
   record.rejects_path = rejects_path;
   return record;
 }

@@ -28,7 +28,7 @@ struct SendOptions {
   uint32_t connections = 0;
   bool stream = false, yes = false, dry_run = false, hold = false;
   std::string http, events, rejects, proof;
-  uint64_t proof_row = 1;
+  uint64_t row = 0;                    // --row; 0: not given, the first
   bool json = false;
 };
 
@@ -47,6 +47,8 @@ struct SendPlan {
   queue::Campaign campaign(const SendOptions& options) const;   // the record as it is created
 };
 
+// kUsage: options that only a mistake puts side by side, instead of one that silently does nothing.
+Status check_options(const SendOptions& options);
 std::string rejects_path(const SendOptions& options, const Settings& settings, const message::CampaignSpec& spec);
 Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings, Host& host,
                            const std::atomic<bool>& stop);

@@ -130,8 +130,12 @@ Status SendRun::create_or_resume() {
     return {};
   }
   if (campaign_->hold && !options_.hold) {
-    if (Status status = store.edit(id_, [](queue::Campaign& record) { record.hold = false; }); !status) return status;
-    campaign_->hold = false;
+    const auto let_go = [this](queue::Campaign& record) {
+      record.hold = false;
+      record.sign = plan_.sign;  // the keys may have come since, or a way that needs none
+    };
+    if (Status status = store.edit(id_, let_go); !status) return status;
+    let_go(*campaign_);
   }
   // Being killed again and again is no fault of the chunks that were in flight each time.
   auto unparked = store.unpark(id_);

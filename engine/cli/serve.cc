@@ -26,7 +26,7 @@ constexpr Duration kDrainLimit = std::chrono::seconds(30);
 
 Status check_identity(const Settings& settings, bool routed) {
   if (routed || !settings.hostname.empty()) return {};
-  return Error{Errc::kConfig, (settings.path.empty() ? "volley.toml" : settings.path) +
+  return Error{Errc::kConfig, settings.file() +
                                   ": direct delivery needs `hostname`, a fully qualified name (or use [relay] or --route)"};
 }
 
@@ -46,6 +46,9 @@ int serve(const Options& options, Host& host) {
   bool routed = false;
   if (Status status = host.check_routes(options.routes, &routed); !status) return report(status.error());
   if (Status status = check_identity(*settings, routed || settings->relay); !status) return report(status.error());
+  if (options.http.empty()) {
+    if (Status status = check_http(*settings); !status) return report(status.error());
+  }
   auto keys = dkim_keys(*settings);
   if (!keys) return report(keys.error());
   auto token = http_token(*settings);

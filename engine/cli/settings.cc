@@ -158,6 +158,8 @@ void read_root(Table root, const Config& config, Settings& out) {
 
 }  // namespace
 
+std::string Settings::file() const { return path.empty() ? "no volley.toml here or in /etc/volley" : path; }
+
 std::string default_data_directory() {
   if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state == '/') {
     return std::string(state) + "/volley";

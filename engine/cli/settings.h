@@ -33,6 +33,7 @@ struct Places {
 
 struct Settings {
   std::string path;                    // of the file read; empty: defaults
+  std::string file() const;            // for a message about what it lacks: the path, or that there is no such file
   std::string hostname;                // EHLO name; an FQDN that resolves to source_ip, and back
   std::string data;                    // data directory
   unsigned loops = 0;                  // 0: one per core

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/log.h"
 #include "base/units.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
@@ -12,7 +13,6 @@ namespace volley::cli {
 namespace {
 
 struct Options {
-  CommonOptions common;
   sink::Options sink;
   std::vector<std::string> rules, delays, left_out;
   std::string limits, max_size, login, mechanisms, tls;
@@ -58,7 +58,7 @@ Status read_options(Options& options) {
 
 int run_sink(Options& options) {
   watch_interrupts();
-  if (auto settings = settings_for(options.common); !settings) return report(settings.error());
+  set_log_level(LogLevel::kWarn);
   if (Status status = read_options(options); !status) return report(status.error());
   auto sink = sink::Sink::start(options.sink);
   if (!sink) return report(sink.error());
@@ -121,7 +121,6 @@ void add_faults(Command& command, Options& options) {
 void add_sink(Command& root, Context& context) {
   auto options = std::make_shared<Options>();
   Command command = root.subcommand("sink", "a receiver to test against: accepts everything, keeps nothing; rude on request");
-  add_config(command, options->common);
   command.text("--listen", options->sink.listen, "default 127.0.0.1:2525; port 0 takes a free one", "HOST:PORT");
   command.text("--log", options->sink.log, "one JSON line per message, there before its 250", "FILE");
   command.number("--threads", options->sink.threads, "loops", 1, 64);

@@ -6,14 +6,13 @@
 #include "base/units.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
+#include "engine/cli/live_engines.h"
 #include "engine/cli/workplace.h"
 
 namespace volley::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr int64_t kFreshMs = 10'000;
 
 // "sts: 12 good, 3 certificate-expired"; a site without a failure has no such line.
 std::string tls_failures(const json& site) {
@@ -52,43 +51,30 @@ void print_engine(const queue::EngineStatus& status, const json& document, int64
   for (const json& site : document["sites"]) print_site(site);
 }
 
-struct Engines {
-  std::vector<queue::EngineStatus> published;
-  int64_t now_ms = 0;  // the queue's
-};
-
-Result<Engines> look(const Settings& settings) {
+Result<LiveEngines> look(const Settings& settings) {
   auto place = Workplace::visit(settings);
   if (!place) return place.error();
-  if (!*place) return Engines();
-  auto engines = (*place)->store().engines();
-  if (!engines) return engines.error();
-  auto now = (*place)->store().now_ms();
-  if (!now) return now.error();
-  return Engines{std::move(*engines), *now};
+  if (!*place) return LiveEngines();
+  return live_engines((*place)->store());
 }
 
 int status(const CommonOptions& options) {
   auto settings = settings_for(options);
   if (!settings) return report(settings.error());
-  auto engines = look(*settings);
-  if (!engines) return report(engines.error());
-  unsigned live = 0;
+  auto live = look(*settings);
+  if (!live) return report(live.error());
   json all = json::array();
-  for (const queue::EngineStatus& engine : engines->published) {
-    if (engines->now_ms - engine.at_ms > kFreshMs) continue;
+  for (const queue::EngineStatus& engine : live->engines) {
     json document = json::parse(engine.json, nullptr, false);
-    if (document.is_object() && document.value("state", "") == "stopped") continue;
-    ++live;
     if (!options.json) {
-      print_engine(engine, document, engines->now_ms);
+      print_engine(engine, document, live->now_ms);
     } else if (document.is_object()) {
       all.push_back(std::move(document));
     }
   }
   if (options.json) {
     fmt::print("{}\n", json{{"engines", std::move(all)}}.dump(-1, ' ', false, json::error_handler_t::replace));
-  } else if (live == 0) {
+  } else if (live->engines.empty()) {
     fmt::print("no engine is running on this queue\n");
   }
   return kExitFinished;

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -18,6 +20,14 @@ Result<std::string> instance_id(const std::string& data) {
   std::string id = to_hex(reinterpret_cast<const uint8_t*>(words), sizeof words);
   if (Status status = write_file_atomically(path, id); !status) return status.error();
   return id;
+}
+
+// Whoever looks at a queue, or steers a campaign of it, makes none. An engine that is just starting has the lock first.
+Status must_have_queue(const std::string& data) {
+  if (access((data + "/redis").c_str(), F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)) return {};
+  if (FileLock::held(data + "/engine.lock")) return {};
+  return Error{Errc::kNoInput, data + ": there is no queue in this data directory: name that of `volley send` or `volley serve` "
+                                      "with --data, or an external queue with --queue"};
 }
 
 // The embedded server of the engine that holds the lock.
@@ -47,6 +57,9 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
   place->memory_durability_ = settings.memory_durability;
   const bool external = !settings.queue_url.empty();
 
+  if (access == Access::kClient && !external) {
+    if (Status status = must_have_queue(place->data_); !status) return status.error();
+  }
   if (access == Access::kEngine || !external) {
     if (Status status = place->prepare_directory(); !status) return status.error();
     auto lock = FileLock::acquire(place->data_ + "/engine.lock");
@@ -56,7 +69,8 @@ Result<std::unique_ptr<Workplace>> Workplace::open(const Settings& settings, Acc
       return lock.error();
     } else if (access == Access::kEngine) {
       return Error{Errc::kUnavailable, lock.error().message +
-                                           ": another volley works in this data directory: stop it, or name another with --data"};
+                                           ": another volley works in this data directory: stop it, or let both share an external queue: "
+                                           "--queue redis://HOST:PORT for each, and a --data of its own for each"};
     } else {
       auto url = neighbours_url(place->data_, lock.error().message);
       if (!url) return url.error();
@@ -88,7 +102,10 @@ Result<std::unique_ptr<Workplace>> Workplace::visit(const Settings& settings) {
   place->memory_durability_ = settings.memory_durability;
   const std::string lock = settings.data + "/engine.lock";
   const bool external = !settings.queue_url.empty();
-  if (!external && !FileLock::held(lock)) return std::unique_ptr<Workplace>();
+  if (!external && !FileLock::held(lock)) {
+    if (Status status = must_have_queue(settings.data); !status) return status.error();
+    return std::unique_ptr<Workplace>();
+  }
   auto url = external ? external_queue(settings) : neighbours_url(settings.data, lock + ": in use");
   if (!url) return url.error();
   place->url_ = *url;

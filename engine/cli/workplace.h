@@ -2,9 +2,9 @@
 //
 // Purpose    kEngine: takes <data>/engine.lock (busy: kUnavailable, naming the pid) and starts the embedded queue, or connects to
 //            the external one. kClient: uses the queue of the engine that lives in the data directory, when there is one;
-//            otherwise as kEngine.
+//            otherwise as kEngine, but where the data directory has no queue, none is made.
 // Ownership  Owns lock, embedded server and the main Store. Create and destroy on the main thread.
-// Errors     kUnavailable, kIo, kCantCreate, kConfig.
+// Errors     kNoInput (no queue there), kUnavailable, kIo, kCantCreate, kConfig.
 #pragma once
 
 #include <memory>
@@ -34,6 +34,8 @@ class Workplace {
   const queue::QueueUrl& url() const { return url_; }
   const std::string& data() const { return data_; }
   const std::string& engine_id() const { return engine_id_; }    // kept in <data>/instance
+  // The embedded queue's engine is this process or nobody: no other can be working on it.
+  bool alone() const { return embedded_ != nullptr; }
   bool memory_durability() const { return memory_durability_; }
 
  private:

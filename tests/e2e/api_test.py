@@ -93,6 +93,7 @@ class Api(unittest.TestCase):
         self.assertEqual(self.post(message(), token="wrong")[0], 401)
         self.assertEqual(self.post(message(), token=None)[0], 401)
         self.assertEqual(self.service.request("GET", "/v1/messages/unknown")[0], 404)
+        self.assertEqual(self.service.request("GET", "/v1/messages")[0], 405)
 
     def test_large_message(self):
         self.assertEqual(self.post(message(to="large@d3.example.net", text="line of text\n" * 200000))[0], 202)

@@ -1,6 +1,8 @@
 """Each kind of bad input: one clear line that names file, line and remedy; the right exit code; nothing half-queued."""
 
 import unittest
+import urllib.error
+import urllib.request
 
 from harness import *
 
@@ -21,7 +23,7 @@ class BadInput(unittest.TestCase):
         self.assertEqual(len(lines), 1, result.stderr)
         for text in wanted:
             self.assertIn(text, lines[0])
-        if (self.where / "data").exists():
+        if (self.where / "data/redis").exists():
             listed = volley("campaign", "list", "--data", self.where / "data", "--json", check=0)
             self.assertEqual(listed.stdout, "")
         return lines[0]
@@ -94,7 +96,36 @@ class BadInput(unittest.TestCase):
 
     def test_usage(self):
         volley("send", check=64)
-        volley("frobnicate", check=64)
+        for words, said in ((["sendd", "x.toml"], 'sendd: no such command (did you mean "send"?): `volley --help` lists them'),
+                            (["campaign", "lst"], 'lst: no such command (did you mean "list"?): `volley campaign --help` lists them'),
+                            (["help"], "help: no such command: `volley --help` lists them")):
+            self.assertIn(said, volley(*words, check=64).stderr)
+        self.assertIn("--domain is required", volley("dkim", "keygen", check=64).stderr)
+        self.assertRegex(volley("dkim", "keygen", "--help", check=0).stdout, "--domain DOMAIN +REQUIRED")
+        result = volley("dkim", "keygen", "--domain", "example.com", "--algorithm", "ed25519", "--bits", "4096", check=64, cwd=self.where)
+        self.assertIn("--bits goes with --algorithm rsa", result.stderr)
+        self.assertEqual(list(self.where.iterdir()), [])
+
+    def test_a_refused_proof_is_told_in_a_sentence(self):
+        with Sink(self.where, "--rule", "rcpt:1:550 5.1.1 no such user") as sink:
+            path = write_campaign(self.where, 5)
+            result = volley("send", path, "--data", self.where / "data", "--route", f"*={sink.address}", "--proof", "boss@example.org",
+                            check=65)
+            self.assertEqual(result.stderr, "volley: the proof of row 1 was not delivered to boss@example.org, by the route to "
+                                            f"{sink.address}: bounced: 550 5.1.1 no such user\n")
+
+    def test_options_that_contradict_each_other(self):
+        path = write_campaign(self.where, 5)
+        for arguments, wanted in ((["--row", "2"], "--row goes with --proof"),
+                                  (["--row", "1", "--dry-run"], "--row goes with --proof"),
+                                  (["--dry-run", "--proof", "boss@example.org"], "--dry-run sends nothing, --proof"),
+                                  (["--dry-run", "--hold"], "--dry-run queues nothing, --hold"),
+                                  (["--proof", "boss@example.org", "--hold"], "--proof sends one message, --hold"),
+                                  (["--stream", "--hold"], "--stream starts sending")):
+            result = volley("send", path, "--data", self.where / "data", "--route", "*=127.0.0.1:1", *arguments, check=64)
+            self.assertTrue(result.stderr.startswith(f"volley: {wanted}"), result.stderr)
+            self.assertEqual(result.stdout, "")
+            self.assertFalse((self.where / "data").exists())
 
     def test_direct_needs_hostname_and_key(self):
         path = write_campaign(self.where, 5)
@@ -104,6 +135,14 @@ class BadInput(unittest.TestCase):
         (self.where / "volley.toml").write_text('hostname = "mail.example.com"\n')
         result = volley("send", path, "-c", self.where / "volley.toml", "--data", self.where / "data", check=78)
         self.assertIn("DKIM key for example.com", result.stderr)
+
+    def test_no_configuration_is_not_said_to_be_in_a_file(self):
+        path = write_campaign(self.where, 5)
+        for command in (["send"], ["check"], ["serve"]):
+            campaign = [path] if command != ["serve"] else []
+            result = volley(*command, *campaign, "--data", self.where / "data", cwd=self.where, check=78)
+            self.assertTrue(result.stderr.startswith("volley: no volley.toml here or in /etc/volley: direct delivery needs `hostname`"),
+                            result.stderr)
 
     def test_unknown_key_in_configuration(self):
         (self.where / "volley.toml").write_text('hostname = "mail.example.com"\n\n[smtp]\nprot = 25\n')
@@ -121,7 +160,8 @@ class BadInput(unittest.TestCase):
                 ('[tls]\nca_file = "empty.pem"\n', "2:1: ca_file: ", "no usable CA"),
                 ('[http]\nlisten = "127.0.0.1:0"\ntoken_file = "gone"\n', "3:1: token_file: ", gone),
                 ('[http]\nlisten = "127.0.0.1:0"\ntoken_file = "open"\n', "3:1: token_file: ", "chmod 600"),
-                ('[http]\nlisten = "127.0.0.1:0"\n', "2:1: listen: ", "token_file"),
+                ('[http]\nlisten = "0.0.0.0:0"\n', "2:1: listen: ", "token_file"),
+                ('[http]\nlisten = "example.com"\n', "2:1: listen: ", "example.com"),
                 ('[queue]\nurl = "http://x"\n', "2:1: url: ", "unknown scheme"),
                 ('[queue]\nurl = "redis://127.0.0.1"\npassword_file = "gone"\n', "3:1: password_file: ", gone),
                 ('[relay]\nhost = "127.0.0.1"\nuser = "me"\npassword_file = "gone"\n', "4:1: password_file: ", gone),
@@ -132,6 +172,26 @@ class BadInput(unittest.TestCase):
             self.assertIn(f"volley.toml:{place}", result.stderr)
             self.assertIn(wanted, result.stderr)
             self.assertEqual(result.stdout, "")
+
+    def test_check_and_serve_agree_about_http(self):
+        config = self.where / "volley.toml"
+        arguments = ["-c", config, "--data", self.where / "data", "--route", "*=127.0.0.1:1"]
+        config.write_text('[http]\nlisten = "0.0.0.0:0"\n')
+        said = {volley(command, *arguments, check=78).stderr for command in ("check", "serve")}
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("volley.toml:2:1: listen: 0.0.0.0:0 is not a loopback address", said.pop())
+        self.assertFalse((self.where / "data").exists())
+        config.write_text('[http]\nlisten = "127.0.0.1:0"\n')  # /metrics only
+        volley("check", *arguments, check=0)
+        with Process([VOLLEY, "serve", *map(str, arguments)], self.where / "serve.log") as serve:
+            wait_until(lambda: "listening http://" in serve.text(), "the engine to listen")
+            at = serve.text().split("listening http://")[1].split()[0]
+            with urllib.request.urlopen(f"http://{at}/metrics") as answer:
+                self.assertEqual(answer.status, 200)
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://{at}/v1/messages", data=b"{}")
+            self.assertEqual(refused.exception.code, 404)
+            refused.exception.close()
 
     def test_missing_configuration(self):
         volley("check", "-c", self.where / "absent.toml", check=66)
@@ -159,6 +219,7 @@ class BadInput(unittest.TestCase):
                 wait_until(lambda: sink.messages(), "the first engine to send")
                 result = volley(*arguments, check=69)
                 self.assertIn(str(first.child.pid), result.stderr)
+                self.assertIn("--queue redis://HOST:PORT for each, and a --data of its own for each", result.stderr)
 
     def test_ports_in_use(self):
         with socket.socket() as taken:

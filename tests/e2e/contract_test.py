@@ -53,15 +53,24 @@ class Contract(unittest.TestCase):
                        "--events", "--rejects", "--json", "--dry-run", "--proof", "--row", "--hold"):
             self.assertIn(option, text)
 
+    def test_the_manual_has_every_option(self):
+        manual = (SOURCE / "docs/volley.1").read_text().replace("\\-", "-")
+        sections = {part.split("\n", 1)[0]: part for part in manual.split("\n.SH ")}
+        for command in ("send", "serve", "campaign list", "status", "check", "render", "dkim keygen", "sink"):
+            section = sections["CAMPAIGN" if command.startswith("campaign") else command.upper()]
+            options = re.findall(r"^  (?:-c,)?(--[a-z0-9-]+)", volley(*command.split(), "--help", check=0).stdout, re.M)
+            for option in set(options) - {"--help", "--config", "--data", "--queue"}:
+                self.assertRegex(section, re.escape(option) + r"\b(?!-)", command)
+
     def test_options_of_every_subcommand(self):
         for command in (["send"], ["serve"], ["campaign", "list"], ["campaign", "show"], ["campaign", "pause"],
                         ["campaign", "resume"], ["campaign", "cancel"], ["status"], ["render"], ["check"]):
             text = volley(*command, "--help", check=0).stdout
             for option in ("-c", "--data", "--queue"):
                 self.assertIn(option, text, command)
-        for command in (["sink"], ["dkim", "keygen"]):  # these have no queue
+        for command in (["sink"], ["dkim", "keygen"]):  # these have neither queue nor configuration
             text = volley(*command, "--help", check=0).stdout
-            for option in ("--data", "--queue"):
+            for option in ("--config", "--data", "--queue"):
                 self.assertNotIn(option, text, command)
 
     def test_check_counts_and_says_ok_last(self):
@@ -94,15 +103,32 @@ class Contract(unittest.TestCase):
                 listed = volley("status", "--data", where / "data", "--json", check=0)
                 self.assertEqual([e["pid"] for e in json.loads(listed.stdout)["engines"]], [engine.child.pid])
 
-    def test_status_of_an_idle_data_directory_touches_nothing(self):
-        with workdir() as where:
-            text = volley("status", "--data", where / "none", check=0).stdout
-            self.assertEqual(text, "no engine is running on this queue\n")
+    def test_looking_makes_no_queue(self):
+        with workdir() as where, Sink(where) as sink:
+            (where / "empty").mkdir()
+            for command in (["campaign", "list"], ["campaign", "show", "test"], ["campaign", "resume", "test"], ["status"]):
+                for data in ("none", "empty", "sink.log"):
+                    result = volley(*command, "--data", where / data, check=66)
+                    self.assertIn(f"volley: {where / data}: there is no queue in this data directory", result.stderr)
+                    self.assertEqual(result.stdout, "")
             self.assertFalse((where / "none").exists())
-            volley("campaign", "list", "--data", where / "data", check=0)
+            self.assertEqual(list((where / "empty").iterdir()), [])
+            self.assertIn("66 no such file or queue", volley("--help", check=0).stdout)
+
+    def test_an_idle_queue(self):
+        with workdir() as where:
+            volley("send", write_campaign(where, 5), "--data", where / "data", "--route", "*=127.0.0.1:1", "--hold", check=75)
             before = (where / "data/engine.lock").read_text()
-            volley("status", "--data", where / "data", check=0)
+            text = volley("status", "--data", where / "data", check=0).stdout
+            self.assertEqual(text, "no engine is running on this queue\n")
             self.assertEqual((where / "data/engine.lock").read_text(), before)  # the pid of who took it last
+
+    def test_a_queue_without_campaigns(self):
+        with workdir() as where, Redis(where) as redis:
+            place = ["campaign", "list", "--data", where / "data", "--queue", redis.url]
+            self.assertEqual(volley(*place, check=0).stdout, "no campaigns\n")
+            self.assertEqual(volley(*place, "--json", check=0).stdout, "")
+            self.assertFalse((where / "data").exists())
 
     def test_proof_names_its_way(self):
         with workdir() as where, Sink(where) as sink:
@@ -113,6 +139,12 @@ class Contract(unittest.TestCase):
             (where / "volley.toml").write_text(f'[relay]\nhost = "127.0.0.1"\nport = {sink.port}\n')
             result = volley(*arguments, "-c", where / "volley.toml", check=0)
             self.assertEqual(result.stdout, "proof of row 1 delivered to boss@example.org, through the relay 127.0.0.1\n")
+
+    def test_sink_reads_no_configuration(self):
+        with workdir() as where, contextlib.chdir(where):
+            (where / "volley.toml").write_text('colour = "red"\n')
+            with Sink(where) as sink:
+                self.assertGreater(sink.port, 0)
 
     def test_sink_log(self):
         with workdir() as where, Sink(where) as sink:
