@@ -11,6 +11,7 @@
 #include "dns/reply_rules.h"
 #include "dns/resolver.h"
 #include "dns/upstream.h"
+#include "metrics/registry.h"
 
 namespace volley::dns {
 
@@ -23,7 +24,11 @@ template <typename Value>
 struct Table {
   explicit Table(size_t capacity) : cache(capacity) {}
   TtlCache<Value> cache;
-  std::unordered_map<std::string, std::vector<QueryId>> waiters;  // by name
+  struct Asked {
+    TimePoint since;
+    std::vector<QueryId> ids;
+  };
+  std::unordered_map<std::string, Asked> waiters;  // by name
 };
 
 // Replies about one host, until all of them are there.
@@ -46,6 +51,7 @@ struct CaresResolver::Impl final : Upstream::Listener {
 
   net::Loop& loop;
   Settings settings;
+  metrics::Shard* counters;
   Random random;
   std::unique_ptr<Upstream> upstream;
   Table<RawMx> mx;
@@ -61,9 +67,10 @@ struct CaresResolver::Impl final : Upstream::Listener {
   bool posted = false;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
-  Impl(net::Loop& l, Settings s, uint64_t seed)
+  Impl(net::Loop& l, Settings s, uint64_t seed, metrics::Shard* shard)
       : loop(l),
         settings(std::move(s)),
+        counters(shard),
         random(seed),
         mx(settings.cache_entries),
         addresses(settings.cache_entries),
@@ -111,18 +118,24 @@ bool CaresResolver::Impl::answered_or_asked(Table<Value>& table, QueryId id,
                                             const std::string& name) {
   if (const Value* cached = table.cache.find(name, loop.now())) {
     ++cache_hits;
+    if (counters != nullptr) (*counters)[metrics::Metric::kDnsCacheHits].add();
     answer(id, name, *cached);
     return true;
   }
   auto [waiters, is_new] = table.waiters.try_emplace(name);
-  waiters->second.push_back(id);
+  if (is_new) waiters->second.since = loop.now();
+  waiters->second.ids.push_back(id);
   return !is_new;
 }
 
 template <typename Value>
 void CaresResolver::Impl::finish(Table<Value>& table, const std::string& name, Value value) {
   auto waiters = table.waiters.extract(name);
-  for (QueryId waiter : waiters.mapped()) answer(waiter, name, value);
+  const auto& asked = waiters.mapped();
+  if (counters != nullptr) {
+    (*counters)[metrics::Histogram::kDnsTime].observe(loop.now() - asked.since);
+  }
+  for (QueryId waiter : asked.ids) answer(waiter, name, value);
   Duration ttl = value.ttl;
   table.cache.put(name, std::move(value), ttl, loop.now());
 }
@@ -242,10 +255,12 @@ CaresResolver::~CaresResolver() = default;
 
 Result<std::unique_ptr<CaresResolver>> CaresResolver::create(net::Loop& loop,
                                                              const Settings& settings,
-                                                             uint64_t seed) {
-  auto impl = std::make_unique<Impl>(loop, settings, seed);
+                                                             uint64_t seed,
+                                                             metrics::Shard* counters) {
+  auto impl = std::make_unique<Impl>(loop, settings, seed, counters);
   UpstreamSettings upstream{settings.servers, settings.timeout,
-                            std::max<size_t>(settings.max_in_flight, 1), settings.trust_ad};
+                            std::max<size_t>(settings.max_in_flight, 1), settings.trust_ad,
+                            counters};
   if (upstream.servers.empty()) {
     auto found = system_servers();
     if (!found) return found.error();

@@ -31,6 +31,9 @@
 namespace volley::net {
 class Loop;
 }
+namespace volley::metrics {
+struct Shard;
+}
 
 namespace volley::dns {
 
@@ -113,11 +116,12 @@ struct Stats {
   uint64_t in_flight = 0, cached = 0;
 };
 
-// seed: for the shuffles.
+// seed: for the shuffles. counters: the loop's.
 class CaresResolver final : public Resolver {
  public:
   static Result<std::unique_ptr<CaresResolver>> create(net::Loop& loop, const Settings& settings,
-                                                       uint64_t seed);
+                                                       uint64_t seed,
+                                                       metrics::Shard* counters = nullptr);
   ~CaresResolver() override;
   QueryId mx(std::string_view domain, Receiver& receiver) override;
   QueryId addresses(std::string_view host, Receiver& receiver) override;

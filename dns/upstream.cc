@@ -10,6 +10,7 @@
 #include "base/net/loop.h"
 #include "base/net/timer.h"
 #include "dns/channel.h"
+#include "metrics/registry.h"
 
 namespace volley::dns {
 
@@ -108,6 +109,9 @@ struct Upstream::Impl final : Channel::Listener {
   void send_waiting();
   void replace_if_crippled(Server& server, bool reply_has_edns);
   void post_work();
+  void count(metrics::Metric metric) const {
+    if (settings.counters != nullptr) (*settings.counters)[metric].add();
+  }
 };
 
 void Upstream::Impl::on_channel_reply(uint64_t id, std::span<const uint8_t> packet,
@@ -184,6 +188,7 @@ bool Upstream::Impl::settle_one() {
   }
   if (one.reply.failed) {
     ++failed;
+    count(metrics::Metric::kDnsFailures);
   } else {
     preferred = question.server;
   }
@@ -202,6 +207,7 @@ void Upstream::Impl::send_waiting() {
     Pending& question = found->second;
     if (question.tries++ == 0) question.server = preferred;
     ++sent;
+    count(metrics::Metric::kDnsQueries);
     ++in_flight;
     servers[question.server].channel->send(id, question.name, question.type);
   }

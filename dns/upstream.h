@@ -23,6 +23,9 @@
 namespace volley::net {
 class Loop;
 }
+namespace volley::metrics {
+struct Shard;
+}
 
 namespace volley::dns {
 
@@ -36,7 +39,8 @@ struct UpstreamSettings {
   std::vector<net::Endpoint> servers;  // at least one
   Duration timeout{};
   size_t max_in_flight = 1;
-  bool trust_ad = false;  // ask for the AD bit, and believe it
+  bool trust_ad = false;               // ask for the AD bit, and believe it
+  metrics::Shard* counters = nullptr;  // the loop's
 };
 
 struct UpstreamStats {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "metrics/registry.h"
 
 namespace volley::metrics {
 
@@ -132,6 +133,7 @@ Result<size_t> LogFile::write_some(std::string_view bytes, bool at_line_start) {
 }  // namespace
 
 struct EventLog::Impl {
+  Shard* counters;  // the writer's
   LogFile file;
   std::mutex mutex;
   std::condition_variable wake, progress;
@@ -145,7 +147,7 @@ struct EventLog::Impl {
   std::atomic<uint64_t> written{0};
   std::thread writer;
 
-  explicit Impl(EventLogOptions options) : file(std::move(options)) {}
+  explicit Impl(EventLogOptions options) : counters(options.counters), file(std::move(options)) {}
   void run();
   bool write_all(std::string_view bytes);
   bool wait_for_retry();
@@ -187,6 +189,7 @@ bool EventLog::Impl::write_all(std::string_view bytes) {
     bytes.remove_prefix(*n);
     at_line_start = done.ends_with('\n');
     auto lines = static_cast<uint64_t>(std::count(done.begin(), done.end(), '\n'));
+    if (counters != nullptr) (*counters)[Metric::kEventsWritten].add(lines);
     std::lock_guard lock(mutex);
     written.store(written.load(std::memory_order_relaxed) + lines, std::memory_order_release);
     problem.clear();

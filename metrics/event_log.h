@@ -23,6 +23,8 @@
 
 namespace volley::metrics {
 
+struct Shard;
+
 enum class EventKind : uint8_t { kDelivered, kDeferred, kBounced, kExpired, kSuppressed, kInDoubt };
 std::string_view to_string(EventKind kind);
 
@@ -43,6 +45,7 @@ struct EventLogOptions {
   std::string path;
   uint64_t max_bytes = uint64_t{256} << 20;
   unsigned keep = 10;
+  Shard* counters = nullptr;  // nobody else's; outlives the log
 };
 
 class EventLog {

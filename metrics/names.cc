@@ -47,14 +47,14 @@ constexpr std::array<MetricRow, kMetricCount> kRows{{
     {"volley_dns_queries_total", "Questions sent to name servers, retries included.", ""},
     {"volley_dns_cache_hits_total", "Look-ups answered from the engine's own cache.", ""},
     {"volley_dns_failures_total",
-     "Look-ups that no name server answered (timeout, SERVFAIL, REFUSED).", ""},
+     "Questions that no name server answered in the end (timeout, SERVFAIL, REFUSED).", ""},
 
     {"volley_queue_claims_total", "Chunks taken from the queue.", ""},
     {"volley_queue_claimed_recipients_total", "Recipients in the chunks taken from the queue.", ""},
     {"volley_queue_settlements_total", "Chunks, or parts of them, settled in the queue.", ""},
-    {"volley_queue_calls_total", "Calls to Redis.", ""},
+    {"volley_queue_calls_total", "Calls to Redis; one that is repeated counts again.", ""},
     {"volley_queue_reconnects_total", "Times a connection to Redis was made anew.", ""},
-    {"volley_queue_errors_total", "Calls to Redis that failed.", ""},
+    {"volley_queue_errors_total", "Calls to Redis that failed, attempts to connect included.", ""},
     {"volley_queue_connected_loops", "Loops connected to Redis now; all of them when healthy.", "",
      true},
     {"volley_partitions_owned", "Queue partitions this engine holds the lease of.", "", true},
@@ -85,11 +85,12 @@ constexpr std::array<MetricRow, kMetricCount> kRows{{
 
 constexpr std::array<MetricRow, kHistogramCount> kHistogramRows{{
     {"volley_loop_turn_seconds", "Work done in one turn of an event loop.", ""},
-    {"volley_queue_call_seconds", "Round trip of a call to Redis.", ""},
+    {"volley_queue_call_seconds", "Round trip of a call to Redis; an importer's pipeline is one.",
+     ""},
     {"volley_delivery_seconds", "From MAIL FROM to the receiver's final reply.", ""},
     {"volley_time_in_queue_seconds", "From enqueueing to delivery, first try or later.", ""},
     {"volley_dns_seconds", "Time of a look-up that the cache could not answer.", ""},
-    {"volley_render_seconds", "Rendering and signing of one batch of messages.", ""},
+    {"volley_render_seconds", "Rendering and signing of one batch of signed messages.", ""},
 }};
 
 constexpr std::array<MetricRow, kSiteMetricCount> kSiteRows{{

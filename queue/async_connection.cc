@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/net/loop.h"
 #include "queue/library.h"
@@ -48,10 +49,11 @@ std::optional<net::Endpoint> resolve(const QueueUrl& url) {
 
 }  // namespace
 
-AsyncConnection::AsyncConnection(net::Loop& loop, QueueUrl url)
+AsyncConnection::AsyncConnection(net::Loop& loop, QueueUrl url, CallCounts counts)
     : loop_(loop),
       url_(std::move(url)),
       random_(Random::seed_from_system()),
+      counts_(counts),
       again_(loop, [this] { connect(); }),
       silence_(loop, [this] { drop("no answer for 30 s"); }),
       clock_(loop, [this] { on_clock(); }) {
@@ -79,6 +81,7 @@ void AsyncConnection::drop(std::string why) {
   state_ = State::kWaiting;
   stream_.reset();
   reader_ = ReplyReader();
+  counts_.failed(std::max<size_t>(sent_, 1));
   sent_ = 0;
   silence_.cancel();
   clock_.cancel();
@@ -137,8 +140,13 @@ void AsyncConnection::become_ready() {
   state_ = State::kReady;
   last_error_.clear();
   clock_.set_after(kClock);
-  for (const Call& call : calls_) stream_->write(call.bytes);
+  if (std::exchange(was_ready_, true)) counts_.reconnected();
+  for (Call& call : calls_) {
+    call.sent_at = loop_.now();
+    stream_->write(call.bytes);
+  }
   sent_ = calls_.size();
+  counts_.sent(sent_);
   if (sent_ == 0) {
     silence_.cancel();
   } else {
@@ -159,7 +167,9 @@ void AsyncConnection::call(const Command& command, Callback done) {
   command.write_to(added.bytes);
   added.done = std::move(done);
   if (state_ != State::kReady) return;
+  added.sent_at = loop_.now();
   stream_->write(added.bytes);
+  counts_.sent(1);
   if (sent_++ == 0) silence_.set_after(kSilence);
 }
 
@@ -174,6 +184,8 @@ bool AsyncConnection::answered(Reply answer) {
     return false;
   }
   failures_ = 0;
+  counts_.answered(loop_.now() - calls_.front().sent_at);
+  if (view.is_error()) counts_.failed(1);
   Callback done = std::move(calls_.front().done);
   calls_.pop_front();
   if (--sent_ == 0) {

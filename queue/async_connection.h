@@ -17,6 +17,7 @@
 #include "base/net/stream.h"
 #include "base/net/timer.h"
 #include "base/random.h"
+#include "queue/call_counts.h"
 #include "queue/command.h"
 #include "queue/url.h"
 
@@ -26,7 +27,7 @@ class AsyncConnection final : private net::StreamListener {
  public:
   using Callback = std::function<void(Result<Reply>)>;
 
-  AsyncConnection(net::Loop& loop, QueueUrl url);
+  AsyncConnection(net::Loop& loop, QueueUrl url, CallCounts counts = CallCounts());
   ~AsyncConnection();
 
   void call(const Command& command, Callback done);
@@ -41,6 +42,7 @@ class AsyncConnection final : private net::StreamListener {
   struct Call {
     std::string bytes;
     Callback done;
+    TimePoint sent_at;
   };
 
   void on_connected() override;
@@ -58,6 +60,7 @@ class AsyncConnection final : private net::StreamListener {
   net::Loop& loop_;
   QueueUrl url_;
   Random random_;
+  CallCounts counts_;
   net::Endpoint endpoint_;
   State state_ = State::kWaiting;
   net::StreamPtr stream_;
@@ -66,6 +69,7 @@ class AsyncConnection final : private net::StreamListener {
   size_t sent_ = 0;       // of calls_, from the front
   size_t greetings_ = 0;  // answers to the handshake still to come
   bool needs_library_ = false;
+  bool was_ready_ = false;
   unsigned failures_ = 0;
   std::string last_error_;
   int64_t server_ms_ = 0;

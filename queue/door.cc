@@ -5,8 +5,9 @@
 
 namespace volley::queue {
 
-Door::Impl::Impl(net::Loop& loop, const QueueUrl& url, std::string engine_id)
-    : connection(loop, url), engine(std::move(engine_id)) {
+Door::Impl::Impl(net::Loop& loop, const QueueUrl& url, std::string engine_id,
+                 metrics::Shard* counters)
+    : connection(loop, url, CallCounts(counters)), engine(std::move(engine_id)) {
   connection.call(Command("HGET").arg(global_key("meta")).arg("retry_wheel_ms"),
                   [this](Result<Reply> answer) {
                     if (answer && answer->view().number() > 0)
@@ -33,8 +34,8 @@ void Door::Impl::turn_over(uint32_t partition) {
   }
 }
 
-Door::Door(net::Loop& loop, const QueueUrl& url, std::string engine_id)
-    : impl_(std::make_unique<Impl>(loop, url, std::move(engine_id))) {}
+Door::Door(net::Loop& loop, const QueueUrl& url, std::string engine_id, metrics::Shard* counters)
+    : impl_(std::make_unique<Impl>(loop, url, std::move(engine_id), counters)) {}
 Door::~Door() = default;
 
 bool Door::connected() const { return impl_->connection.connected(); }

@@ -28,6 +28,9 @@
 namespace volley::net {
 class Loop;
 }
+namespace volley::metrics {
+struct Shard;
+}
 
 namespace volley::queue {
 
@@ -92,7 +95,9 @@ enum class SettleResult { kApplied, kAlreadyApplied, kFenced };
 
 class Door {
  public:
-  Door(net::Loop& loop, const QueueUrl& url, std::string engine_id);
+  // counters: the loop's.
+  Door(net::Loop& loop, const QueueUrl& url, std::string engine_id,
+       metrics::Shard* counters = nullptr);
   ~Door();
 
   bool connected() const;

@@ -12,7 +12,7 @@
 namespace volley::queue {
 
 struct Door::Impl {
-  Impl(net::Loop& loop, const QueueUrl& url, std::string engine_id);
+  Impl(net::Loop& loop, const QueueUrl& url, std::string engine_id, metrics::Shard* counters);
 
   AsyncConnection connection;
   std::string engine;

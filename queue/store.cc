@@ -38,6 +38,7 @@ Result<std::unique_ptr<Store>> Store::open(const QueueUrl& url, uint32_t partiti
 }
 
 void Store::set_patience(Duration patience) { impl_->link.set_patience(patience); }
+void Store::set_counters(metrics::Shard* counters) { impl_->link.set_counters(counters); }
 uint32_t Store::partitions() const { return impl_->partitions; }
 const std::vector<std::string>& Store::warnings() const { return impl_->link.warnings(); }
 std::string Store::dedupe_key() const { return impl_->dedupe_key; }

@@ -22,6 +22,10 @@
 #include "queue/types.h"
 #include "queue/url.h"
 
+namespace volley::metrics {
+struct Shard;
+}
+
 namespace volley::queue {
 
 struct EngineStatus {  // what an engine publishes of itself every second
@@ -78,6 +82,8 @@ class Store {
   // reach then is kUnavailable. A full or read-only Redis refuses at once. Less than that bounds the wait for an answer, too:
   // so much and 2 s more.
   void set_patience(Duration patience);
+  // Calls are counted there from now on: a Shard that only the user of this Store writes.
+  void set_counters(metrics::Shard* counters);
 
   uint32_t partitions() const;
   // What the server check found worth saying, one line each ("appendfsync is everysec: ...").

@@ -19,6 +19,11 @@ constexpr Duration kImpatient = std::chrono::seconds(2);
 constexpr Duration kFirstWait = std::chrono::milliseconds(20);
 constexpr Duration kLongestWait = std::chrono::seconds(1);
 
+uint64_t errors_among(const std::vector<Reply>& answers) {
+  const auto is_error = [](const Reply& answer) { return answer.view().is_error(); };
+  return static_cast<uint64_t>(std::count_if(answers.begin(), answers.end(), is_error));
+}
+
 }  // namespace
 
 void StoreLink::set_patience(Duration patience) {
@@ -62,15 +67,24 @@ Status StoreLink::attempt(std::span<const Command> commands, std::vector<Reply>&
   again = true;
   if (!connection_.open()) {
     if (Status connected = connect(); !connected) {
+      counts_.failed(1);
       again = connected.error().code == Errc::kUnavailable;
       return connected;
     }
+    counts_.reconnected();  // the first connection is open()'s
   }
+  const TimePoint start = monotonic_now();
+  counts_.sent(commands.size());
   auto got = connection_.run(commands, call_timeout_);
-  if (!got) return got.error();
+  if (!got) {
+    counts_.failed(commands.size());
+    return got.error();
+  }
+  counts_.answered(monotonic_now() - start);
   answers = std::move(*got);
   for (const Reply& answer : answers) {
     if (!answer.view().is_error()) continue;
+    counts_.failed(errors_among(answers));
     const std::string_view error = answer.view().text();
     const Trouble trouble = trouble_of(error);
     if (trouble == Trouble::kReload) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "queue/call_counts.h"
 #include "queue/sync_connection.h"
 
 namespace volley::queue {
@@ -26,6 +27,7 @@ class StoreLink {
   Result<Reply> run(const Command& command);
 
   void set_patience(Duration patience);
+  void set_counters(metrics::Shard* counters) { counts_ = CallCounts(counters); }
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
@@ -40,6 +42,7 @@ class StoreLink {
   Duration call_timeout_ =
       std::chrono::seconds(60);  // a large import under `appendfsync always` on a slow disk
   SyncConnection connection_;
+  CallCounts counts_;
   std::vector<std::string> warnings_;
 };
 

@@ -44,6 +44,7 @@ void QueueGauges::fill(metrics::Shard& scratch) {
 }
 
 void export_queue(metrics::Registry& registry, std::unique_ptr<queue::Store> store) {
+  store->set_counters(&registry.new_shard());  // written with the gauges' mutex held
   auto gauges = std::make_shared<QueueGauges>(std::move(store));
   registry.on_scrape([gauges](metrics::Shard& scratch) { gauges->fill(scratch); });
 }

@@ -44,12 +44,15 @@ void SendImport::finish(Status status) {
 void SendImport::import() {
   auto store = place_.another_store();
   if (!store) return finish(store.error());
+  // Another shard than the rows': the Store is used by the thread that writes.
+  (*store)->set_counters(&source_.registry->new_shard());
   auto epoch = (*store)->begin_import(campaign_.id);
   if (!epoch) return finish(epoch.error());
   intake::ImportOptions options;
   options.list = source_.list;
   options.rejects_path = source_.rejects_path;
   options.stream = campaign_.stream;
+  options.metrics = &source_.registry->new_shard();
   options.progress = [this](const intake::ImportTotals& totals, double fraction) {
     const std::lock_guard lock(mutex_);
     totals_ = totals;

@@ -1,7 +1,7 @@
 // SendImport: the import of one `volley send`, on a thread of its own.
 //
 // Purpose    Reads the list into the queue with intake's importer, closes the import, and says how far it is meanwhile.
-// Ownership  Refers to workplace, suppression list and event log. The destructor stops and joins.
+// Ownership  Refers to workplace, suppression list, event log and registry. The destructor stops and joins.
 // Thread     The main thread; `on_queued` is called on the importer's threads.
 // Errors     As result(), once it is done.
 #pragma once
@@ -15,6 +15,7 @@
 #include "engine/cli/workplace.h"
 #include "engine/intake/importer.h"
 #include "metrics/event_log.h"
+#include "metrics/registry.h"
 
 namespace volley::cli {
 
@@ -25,6 +26,7 @@ class SendImport {
     std::string rejects_path;
     const intake::SuppressionList* suppressed = nullptr;
     metrics::EventLog* events = nullptr;
+    metrics::Registry* registry = nullptr;
   };
   SendImport(const Workplace& place, queue::Campaign campaign, Source source,
              std::function<void()> on_queued);

@@ -44,6 +44,7 @@ Status SendRun::open() {
   auto place = Workplace::open(settings_, Access::kEngine);
   if (!place) return place.error();
   place_ = std::move(*place);
+  place_->store().set_counters(&registry_.new_shard());
   auto found = place_->store().find(id_);
   if (!found) return found.error();
   if (!*found) return {};
@@ -115,6 +116,7 @@ Status SendRun::open_events() {
              : !settings_.events_file.empty() ? settings_.events_file : place_->data() + "/events.jsonl";
   log.max_bytes = settings_.events_max_size;
   log.keep = static_cast<unsigned>(settings_.events_keep);
+  log.counters = &registry_.new_shard();
   auto events = metrics::EventLog::open(log);
   if (!events) return events.error();
   events_ = std::move(*events);
@@ -193,7 +195,7 @@ Status SendRun::start_engine() {
 }
 
 void SendRun::start_import() {
-  const SendImport::Source source{plan_.list, plan_.rejects_path, &suppressed_, events_.get()};
+  const SendImport::Source source{plan_.list, plan_.rejects_path, &suppressed_, events_.get(), &registry_};
   import_ = std::make_unique<SendImport>(*place_, *campaign_, source, [this] {
     if (engine_) engine_->wake();
   });

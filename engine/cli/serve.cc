@@ -30,12 +30,14 @@ Status check_identity(const Settings& settings, bool routed) {
                                   ": direct delivery needs `hostname`, a fully qualified name (or use [relay] or --route)"};
 }
 
-Result<std::unique_ptr<metrics::EventLog>> open_events(const Options& options, const Settings& settings) {
+Result<std::unique_ptr<metrics::EventLog>> open_events(const Options& options, const Settings& settings,
+                                                       metrics::Registry& registry) {
   metrics::EventLogOptions log;
   log.path = !options.events.empty() ? options.events
              : !settings.events_file.empty() ? settings.events_file : settings.data + "/events.jsonl";
   log.max_bytes = settings.events_max_size;
   log.keep = static_cast<unsigned>(settings.events_keep);
+  log.counters = &registry.new_shard();
   return metrics::EventLog::open(log);
 }
 
@@ -56,9 +58,10 @@ int serve(const Options& options, Host& host) {
 
   auto place = Workplace::open(*settings, Access::kEngine);
   if (!place) return report(place.error());
-  auto events = open_events(options, *settings);
-  if (!events) return report(events.error());
   metrics::Registry registry;
+  (*place)->store().set_counters(&registry.new_shard());
+  auto events = open_events(options, *settings, registry);
+  if (!events) return report(events.error());
 
   EngineRequest request{&*settings, options.routes, options.connections, (*place)->data(), (*place)->url(),
                         (*place)->engine_id(), (*place)->store().dedupe_key(), (*place)->store().partitions(), &*keys,

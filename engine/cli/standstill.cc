@@ -12,17 +12,19 @@ namespace {
 
 using nlohmann::json;
 
-// Of the site that deferred the most.
-std::string last_reply(const json& sites) {
+// Of the site that deferred, or left in doubt, the most; or DNS's, when want of a route deferred more.
+std::string last_reply(const json& status) {
   std::string reply;
   uint64_t most = 0;
-  for (const json& site : sites) {
-    const auto deferred = site.value("deferred", uint64_t{0});
-    const std::string said = site.value("last_reply", "");
-    if (deferred <= most || said.empty()) continue;
-    most = deferred;
+  const auto look = [&](const json& at) {
+    const uint64_t waits = at.value("deferred", uint64_t{0}) + at.value("in_doubt", uint64_t{0});
+    const std::string said = at.value("last_reply", "");
+    if (waits <= most || said.empty()) return;
+    most = waits;
     reply = said;
-  }
+  };
+  for (const json& site : status["sites"]) look(site);
+  if (const auto unrouted = status.find("unrouted"); unrouted != status.end()) look(*unrouted);
   return reply;
 }
 
@@ -39,7 +41,7 @@ std::string next_in(int64_t ms) {
 std::string all_wait(const json& status, const queue::Counts& counts) {
   if (counts.queued == 0 || counts.waiting_retry < counts.queued) return {};
   std::string line = fmt::format("all {} left wait for a retry", format_count(counts.queued));
-  if (const std::string reply = last_reply(status["sites"]); !reply.empty()) line += ": " + reply;
+  if (const std::string reply = last_reply(status); !reply.empty()) line += ": " + reply;
   const auto due = status.value("next_due_ms", int64_t{-1});
   if (due > 0) line += fmt::format(" (next in {})", next_in(due));
   return line;

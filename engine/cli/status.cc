@@ -45,6 +45,9 @@ void print_engine(const queue::EngineStatus& status, const json& document, int64
   if (!document.is_object() || !document.contains("sites") || !document["sites"].is_array()) return;
   const std::string error = document.value(json::json_pointer("/queue/error"), "");
   if (!error.empty()) fmt::print("  queue: {}\n", error);
+  if (const json unrouted = document.value("unrouted", json::object()); unrouted.value("deferred", uint64_t{0}) > 0) {
+    fmt::print("  no route: {} deferred, last: {}\n", unrouted.value("deferred", uint64_t{0}), unrouted.value("last_reply", ""));
+  }
   if (document["sites"].empty()) return;
   fmt::print("  {:<32} {:>9} {:>8} {:>9} {:>9} {:>9} {:>10}  {}\n", "SITE", "CONNS", "WAITING", "DELIVERED", "DEFERRED",
              "BOUNCED", "RATE", "LIMITED BY");

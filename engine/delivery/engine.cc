@@ -44,6 +44,7 @@ Status set_up(EngineShared& shared) {
   if (!settings.mta_sts || !sends_directly(settings)) return {};
   StsFetcherSettings fetcher;
   fetcher.dns = settings.dns;
+  fetcher.counters = &shared.registry.new_shard();
   fetcher.ca_file = settings.ca_file;
   return shared.commons.sts.start(fetcher);
 }

@@ -78,6 +78,13 @@ bool said_before(const smtp::Outcome& outcome, const Attempt& attempt) {
   return attempt.before > 0 && outcome.reply.code != 0 && attempt.last_code == outcome.reply.code;
 }
 
+std::string words_of(const Record& record) {
+  std::string words = record.text;
+  if (!record.enhanced.empty()) words = record.enhanced + ' ' + words;
+  if (record.code != 0) words = std::to_string(record.code) + ' ' + words;
+  return words;
+}
+
 smtp::Outcome never_reached(Kind kind, std::string why, smtp::EnhancedCode code) {
   smtp::Outcome outcome;
   outcome.kind = kind;

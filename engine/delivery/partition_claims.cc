@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "engine/delivery/outcome_policy.h"
 #include "engine/delivery/partition_owner.h"
 
 namespace volley::delivery {
@@ -230,6 +231,10 @@ void PartitionOwner::use_route(Held& held, const RouteAnswer& answer) {
   record.code = answer.code;
   record.enhanced = answer.enhanced;
   record.text = answer.text;
+  if (!answer.permanent) {
+    unrouted_ += held.work->waiting;
+    unrouted_reply_ = words_of(record);
+  }
   decide_all(held, record);
 }
 

@@ -332,6 +332,8 @@ OwnerSnapshot PartitionOwner::snapshot() const {
   }
   s.recipients_in_memory = in_memory_;
   s.works = held_.size();
+  s.unrouted = unrouted_;
+  s.unrouted_reply = unrouted_reply_;
   return s;
 }
 

@@ -55,7 +55,9 @@ struct OwnerSnapshot {
   uint32_t owned = 0, wanted = 0;  // partitions
   std::string elsewhere;           // holder of one that somebody else has
   uint64_t recipients_in_memory = 0, works = 0;
-  int64_t next_due_ms = -1;  // until a partition has something to do; -1: nothing is known
+  int64_t next_due_ms = -1;    // until a partition has something to do; -1: nothing is known
+  uint64_t unrouted = 0;       // deferrals because no way to the domain was known
+  std::string unrouted_reply;  // why, last
 };
 
 class PartitionOwner final : public CampaignCache::Listener {
@@ -237,6 +239,8 @@ class PartitionOwner final : public CampaignCache::Listener {
   uint64_t in_memory_ = 0;       // recipients
   uint64_t reserved_ = 0;        // by claims under way
   size_t turn_ = 0;              // whose claim comes first
+  uint64_t unrouted_ = 0;        // deferrals for want of a route
+  std::string unrouted_reply_;
   bool stopping_ = false;
 };
 

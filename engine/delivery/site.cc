@@ -230,14 +230,13 @@ void Site::counted(const Record& record, TimePoint now) {
       cells_[SiteMetric::kDeferred].add();
       break;
     case Verdict::kInDoubt:
+      ++in_doubt_;
       cells_[SiteMetric::kInDoubt].add();
       break;
     case Verdict::kSuppressed:
       return;
   }
-  last_reply_ = record.text;
-  if (!record.enhanced.empty()) last_reply_ = fmt::format("{} {}", record.enhanced, last_reply_);
-  if (record.code) last_reply_ = fmt::format("{} {}", record.code, last_reply_);
+  last_reply_ = words_of(record);
 }
 
 std::string Site::limited_by(TimePoint now, std::string_view connecting, double campaign_rate) {
@@ -286,6 +285,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
   s.waiting = static_cast<uint64_t>(waiting_);
   s.delivered = delivered_;
   s.deferred = deferred_;
+  s.in_doubt = in_doubt_;
   s.bounced = bounced_;
   s.rate = meter_.rate(now);
   s.limited_by = limited_by(now, connecting, campaign_rate);

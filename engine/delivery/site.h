@@ -132,7 +132,7 @@ class Site {
   std::string last_reply_;
   std::vector<Seen> seen_;
   int64_t waiting_ = 0, in_flight_ = 0, connections_ = 0;
-  uint64_t delivered_ = 0, deferred_ = 0, bounced_ = 0;
+  uint64_t delivered_ = 0, deferred_ = 0, in_doubt_ = 0, bounced_ = 0;
   RateMeter meter_;
 };
 

@@ -29,7 +29,7 @@ namespace volley::delivery {
 struct SiteSnapshot {  // for status, explain, /metrics
   std::string site, provider;
   uint32_t connections = 0, connection_limit = 0, in_flight = 0;
-  uint64_t waiting = 0, delivered = 0, deferred = 0, bounced = 0;
+  uint64_t waiting = 0, delivered = 0, deferred = 0, in_doubt = 0, bounced = 0;
   double rate = 0;  // measured, messages/s over the last 10 s
   std::string
       limited_by;  // what binds now: "connections (10, provider google)", "rate", "campaign rate (10/s)", "paused until ...", "nothing", "connecting"

@@ -20,6 +20,7 @@ Json to_json(const SiteSnapshot& s) {
           {"waiting", s.waiting},
           {"delivered", s.delivered},
           {"deferred", s.deferred},
+          {"in_doubt", s.in_doubt},
           {"bounced", s.bounced},
           {"rate", s.rate},
           {"limited_by", s.limited_by},
@@ -62,6 +63,7 @@ void Merged::add(const SiteSnapshot& s) {
   sum.waiting += s.waiting;
   sum.delivered += s.delivered;
   sum.deferred += s.deferred;
+  sum.in_doubt += s.in_doubt;
   sum.bounced += s.bounced;
   sum.rate += s.rate;
   sum.paused_for_ms = std::max(sum.paused_for_ms, s.paused_for_ms);
@@ -134,8 +136,8 @@ std::string StatusBoard::json() const {
   const std::lock_guard lock(mutex_);
   Json loops = Json::array(), sites = Json::array();
   bool connected = true;
-  std::string error, elsewhere;
-  uint64_t owned = 0, wanted = 0, in_memory = 0;
+  std::string error, elsewhere, unrouted_reply;
+  uint64_t owned = 0, wanted = 0, in_memory = 0, unrouted = 0;
   int64_t due = -1;
   for (size_t i = 0; i < loops_.size(); ++i) {
     const LoopStatus& l = loops_[i];
@@ -146,6 +148,8 @@ std::string StatusBoard::json() const {
     in_memory += l.owner.recipients_in_memory;
     if (l.owner.next_due_ms >= 0)
       due = due < 0 ? l.owner.next_due_ms : std::min(due, l.owner.next_due_ms);
+    unrouted += l.owner.unrouted;
+    if (!l.owner.unrouted_reply.empty()) unrouted_reply = l.owner.unrouted_reply;
     if (!l.owner.elsewhere.empty()) elsewhere = l.owner.elsewhere;
     loops.push_back({{"loop", i},
                      {"connected", l.connected},
@@ -173,6 +177,7 @@ std::string StatusBoard::json() const {
       {"partitions", {{"owned", owned}, {"wanted", wanted}, {"elsewhere", elsewhere}}},
       {"recipients_in_memory", in_memory},
       {"next_due_ms", due},
+      {"unrouted", {{"deferred", unrouted}, {"last_reply", unrouted_reply}}},
       {"loops", loops},
       {"sites", sites}};
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);

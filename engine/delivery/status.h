@@ -4,11 +4,12 @@
 //            loops are one site here. Published in the queue by the steward, shown by `volley status`.
 // Format     {"engine", "hostname", "pid", "state", "queue": {"connected", "error"}, "partitions": {"owned",
 //            "wanted", "elsewhere"}, "recipients_in_memory", "next_due_ms" (until the queue has something to do; -1: it
-//            is not known), "loops": [{"loop", "connected", "error", "partitions",
-//            "works", "recipients_in_memory", "journal": {"bytes", "segments", "error"}}], "sites": [{"site",
-//            "provider", "connections", "connection_limit", "in_flight", "waiting", "delivered", "deferred",
-//            "bounced", "rate", "limited_by", "last_reply", "paused_for_ms", "tls"}]}, busiest first. "tls": by policy type
-//            of RFC 8460, {"sts": {"successful", "failed": {"certificate-expired": 2}}}.
+//            is not known), "unrouted" (deferred because no way to the domain was known, for DNS mostly): {"deferred",
+//            "last_reply"}, "loops": [{"loop", "connected", "error", "partitions", "works", "recipients_in_memory",
+//            "journal": {"bytes", "segments", "error"}}], "sites": [{"site", "provider", "connections",
+//            "connection_limit", "in_flight", "waiting", "delivered", "deferred", "in_doubt", "bounced", "rate",
+//            "limited_by", "last_reply", "paused_for_ms", "tls"}]}, busiest first. "tls": by policy type of RFC 8460,
+//            {"sts": {"successful", "failed": {"certificate-expired": 2}}}.
 // Thread     Any (a mutex inside).
 #pragma once
 

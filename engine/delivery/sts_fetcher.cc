@@ -43,7 +43,8 @@ Status StsFetcher::Impl::open() {
       {.ca_file = settings.ca_file, .system_cas = settings.system_cas, .max_sessions = 0});
   if (!context) return context.error();
   tls = std::move(*context);
-  auto made = dns::CaresResolver::create(loop, settings.dns, Random::seed_from_system());
+  auto made =
+      dns::CaresResolver::create(loop, settings.dns, Random::seed_from_system(), settings.counters);
   if (!made) return made.error();
   resolver = std::move(*made);
   thread = std::thread([this] { loop.run(); });

@@ -30,6 +30,7 @@ namespace volley::delivery {
 
 struct StsFetcherSettings {
   dns::Settings dns;
+  metrics::Shard* counters = nullptr;  // of its thread
   // Names that are not looked up, as in a hosts file. Ports do not count.
   std::map<std::string, net::Endpoint> hosts;
   std::string ca_file;     // PEM: CAs to trust besides the system's

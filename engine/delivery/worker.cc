@@ -58,7 +58,8 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   auto journal = Journal::open(settings.data_directory + "/journal", index, shared.queue_identity);
   if (!journal.ok()) return journal.error();
   w->journal_ = std::move(*journal);
-  auto resolver = dns::CaresResolver::create(w->loop_, settings.dns, Random::seed_from_system());
+  auto resolver =
+      dns::CaresResolver::create(w->loop_, settings.dns, Random::seed_from_system(), &w->shard_);
   if (!resolver.ok()) return resolver.error();
   w->resolver_ = std::move(*resolver);
 
@@ -73,7 +74,7 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   options.singles_retry = settings.singles_retry;
   options.dedupe_key = shared.dedupe_key;
   options.seed = Random::seed_from_system();
-  w->door_ = std::make_unique<queue::Door>(w->loop_, shared.queue, shared.engine_id);
+  w->door_ = std::make_unique<queue::Door>(w->loop_, shared.queue, shared.engine_id, &w->shard_);
   w->router_ =
       std::make_unique<Router>(w->loop_, settings, *w->resolver_,
                                shared.commons.sts.running() ? &shared.commons.sts : nullptr, *w);

@@ -104,6 +104,7 @@ struct Api::Impl {
     auto store = queue::Store::open(options.queue, options.partitions, options.memory_durability);
     if (!store) return Error{Errc::kUnavailable, store.error().message};
     worker.store = std::move(store).value();
+    worker.store->set_counters(&worker.shard);
     return {};
   }
 

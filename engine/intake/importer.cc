@@ -60,6 +60,7 @@ class ImportRun {
   DedupeSet seen_;
   RowBatch batch_;
   ImportTotals totals_, counted_;
+  uint64_t newly_suppressed_ = 0;  // not counted yet
   TimePoint next_report_{};
 };
 
@@ -129,6 +130,7 @@ void ImportRun::accept(const Row& row) {
   PackedRow packed;
   packed.partition = queue::partition_of(domain, static_cast<uint32_t>(marks_.size()));
   if (row.number <= marks_[packed.partition]) return;  // an earlier run has written it
+  if (suppressed) ++newly_suppressed_;
   packed.number = row.number;
   packed.domain_hash = xxh64(domain);
   packed.suppressed = suppressed;
@@ -183,6 +185,9 @@ void ImportRun::count() {
   shard[metrics::Metric::kImportedRows].add(totals_.accepted - counted_.accepted);
   shard[metrics::Metric::kRejectedRows].add(totals_.invalid - counted_.invalid);
   shard[metrics::Metric::kDuplicateRows].add(totals_.duplicate - counted_.duplicate);
+  const bool bulk = campaign_.lane == queue::Lane::kBulk;
+  shard[bulk ? metrics::Metric::kSuppressedBulk : metrics::Metric::kSuppressedTransactional].add(
+      std::exchange(newly_suppressed_, 0));
   counted_ = totals_;
 }
 

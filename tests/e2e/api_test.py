@@ -57,6 +57,20 @@ class Api(unittest.TestCase):
     def post(self, body, **kwargs):
         return self.service.request("POST", "/v1/messages", body, **kwargs)
 
+    def test_metrics(self):
+        status, answer, _ = self.post(message())
+        self.assertEqual(status, 202)
+        wait_until(lambda: self.service.request("GET", "/v1/messages/" + answer["id"])[1]["state"] == "delivered", "its delivery")
+        wait_until(lambda: not self.idle(), "work to be counted")
+
+    def idle(self):
+        """Names of what this service has surely done and not counted."""
+        with urllib.request.urlopen(self.service.base + "/metrics", timeout=30) as response:
+            counts = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines())
+        return [name for name in ("messages_accepted_total", 'delivered_total{lane="transactional"}', "events_written_total",
+                                  "queue_calls_total", "queue_call_seconds_count", "http_requests_total")
+                if counts["volley_" + name] == "0"]
+
     def test_accepted_delivered_and_told(self):
         status, answer, _ = self.post(message(to="told@d1.example.net"))
         self.assertEqual(status, 202)

@@ -183,15 +183,33 @@ class Metered(unittest.TestCase):
 
 
 class Standstill(unittest.TestCase):
-    def test_the_progress_line_says_why_all_wait(self):
+    """The progress line says why all that is left waits."""
+
+    def says(self, where, config, reason, recipients=60):
+        campaign = write_campaign(where, recipients, 4, retry="10s", extra="sign = false")
+        arguments = [VOLLEY, "send", str(campaign), "-c", str(config), "--data", str(where / "data")]
+        with Process(arguments, where / "send.log") as send:
+            said = f"all {recipients} left wait for a retry: {reason} (next in "
+            wait_until(lambda: said in send.text() or send.child.poll() is not None, "the reason")
+            self.assertIn(said, send.text())
+            status = volley("status", "-c", config, "--data", where / "data", check=0).stdout
+            self.assertIn(reason, status)
+            send.child.send_signal(signal.SIGINT)
+            self.assertEqual(send.child.wait(60), 75, send.text())
+
+    def test_deferred(self):
         with workdir() as where, Sink(where, "--rule", "rcpt:1:450 4.2.0 greylisted, come back") as sink:
-            campaign = write_campaign(where, 60, 10, retry="10s")
-            arguments = [VOLLEY, "send", str(campaign), "-c", str(configure(where, sink.port, "")), "--data", str(where / "data")]
-            with Process(arguments, where / "send.log") as send:
-                said = "all 60 left wait for a retry: 450 4.2.0 greylisted, come back (next in "
-                wait_until(lambda: said in send.text() or send.child.poll() is not None, "the reason")
-                send.child.send_signal(signal.SIGINT)
-                self.assertEqual(send.child.wait(60), 75, send.text())
+            self.says(where, configure(where, sink.port, ""), "450 4.2.0 greylisted, come back")
+
+    def test_in_doubt(self):
+        with workdir() as where, Sink(where, "--rule", "dot:1:close") as sink:
+            self.says(where, configure(where, sink.port, ""), "4.4.2 closed by peer", recipients=4)
+
+    def test_no_dns(self):
+        with workdir() as where, Unbound(where, [], zones=(), options='  local-zone: "example.net" refuse\n') as dns:
+            config = where / "volley.toml"
+            config.write_text(f'hostname = "mail.example.com"\n[dns]\nservers = ["127.0.0.1:{dns.port}"]\n')
+            self.says(where, config, f"451 4.4.3 MX look-up failed: REFUSED from 127.0.0.1:{dns.port}")
 
 
 class Daily(unittest.TestCase):

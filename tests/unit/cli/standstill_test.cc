@@ -25,6 +25,14 @@ constexpr const char* kAllDeferred = R"json({"next_due_ms":170500,"sites":[
   {"site":"b","deferred":9,"last_reply":"4.4.1 connection timed out","limited_by":"nothing"},
   {"site":"c","deferred":70,"last_reply":"","limited_by":"nothing"}]})json";
 
+constexpr const char* kAllInDoubt = R"json({"next_due_ms":170500,
+  "unrouted":{"deferred":0,"last_reply":""},"sites":[
+  {"site":"a","deferred":2,"in_doubt":1,"last_reply":"450 4.2.0 greylisted","limited_by":"nothing"},
+  {"site":"b","deferred":0,"in_doubt":9,"last_reply":"4.4.2 connection lost","limited_by":"nothing"}]})json";
+constexpr const char* kNoDns = R"json({"next_due_ms":170500,
+  "unrouted":{"deferred":7,"last_reply":"451 4.4.3 MX look-up failed"},"sites":[
+  {"site":"a","deferred":2,"in_doubt":1,"last_reply":"450 4.2.0 greylisted","limited_by":"nothing"}]})json";
+
 queue::Counts counts(uint64_t queued, uint64_t waiting_retry) {
   queue::Counts out;
   out.queued = queued;
@@ -48,6 +56,10 @@ TEST(Standstill, SaysNothingWhileSomethingGoesOn) {
 TEST(Standstill, SaysWhyAllThatIsLeftWaitsForARetry) {
   EXPECT_EQ(standstill(kAllDeferred, counts(120, 120)),
             "all 120 left wait for a retry: 4.4.1 connection timed out (next in 3m)");
+  EXPECT_EQ(standstill(kAllInDoubt, counts(9, 9)),
+            "all 9 left wait for a retry: 4.4.2 connection lost (next in 3m)");
+  EXPECT_EQ(standstill(kNoDns, counts(7, 7)),
+            "all 7 left wait for a retry: 451 4.4.3 MX look-up failed (next in 3m)");
   EXPECT_EQ(standstill(kAllDeferred, counts(120, 119)), "");
   EXPECT_EQ(standstill(kAllDeferred, counts(0, 0)), "");
   EXPECT_EQ(standstill(R"({"sites":[],"next_due_ms":41000})", counts(1, 1)),

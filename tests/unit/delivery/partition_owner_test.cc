@@ -209,6 +209,7 @@ TEST_F(OwnerTest, ADomainThatDoesNotExistBouncesAndOneWithoutDnsWaits) {
   RouteAnswer later;
   later.code = 451;
   later.enhanced = "4.4.3";
+  later.text = "MX look-up failed";
   b->delivery.routes = {{"gone.example.com", gone}, {"later.example.com", later}};
   ASSERT_TRUE(b->until([&] {
     const queue::Counts c = counts_of(*store, "november");
@@ -216,6 +217,8 @@ TEST_F(OwnerTest, ADomainThatDoesNotExistBouncesAndOneWithoutDnsWaits) {
   }));
   EXPECT_EQ(counts_of(*store, "november").deferrals, 5u);
   EXPECT_TRUE(b->delivery.works.empty());
+  EXPECT_EQ(b->owner->snapshot().unrouted, 5u);
+  EXPECT_EQ(b->owner->snapshot().unrouted_reply, "451 4.4.3 MX look-up failed");
 }
 
 TEST_F(OwnerTest, ContentThatDoesNotCompilePausesTheCampaignAndLosesNobody) {

@@ -38,5 +38,25 @@ TEST(MergeSites, OtherWordsAreThoseOfTheLoopWithMostWaiting) {
       "rate (5/s, [relay])");
 }
 
+TEST(StatusBoard, SaysWhyMailWithoutARouteOrInDoubtWaits) {
+  TlsReport tls;
+  StatusBoard board("engine-1", "mail.example.com", 2, tls);
+  LoopStatus one, two;
+  one.owner.unrouted = 3;
+  one.owner.unrouted_reply = "451 4.4.3 MX look-up failed";
+  two.owner.unrouted = 4;
+  two.owner.unrouted_reply = "451 4.4.3 MX look-up failed";
+  SiteSnapshot site = part(1, 1, 0, "nothing");
+  site.in_doubt = 2;
+  one.sites = two.sites = {site};
+  board.put(0, std::move(one));
+  board.put(1, std::move(two));
+  const std::string json = board.json();
+  EXPECT_NE(json.find(R"("unrouted":{"deferred":7,"last_reply":"451 4.4.3 MX look-up failed"})"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find(R"("in_doubt":4)"), std::string::npos) << json;
+}
+
 }  // namespace
 }  // namespace volley::delivery

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "metrics/registry.h"
 #include "tests/unit/dns/resolver_fake_fixture.h"
 #include "tests/unit/dns/unbound.h"
 
@@ -70,6 +71,30 @@ TEST_F(FakeTest, ServfailEverywhereIsTemporaryAndCachedBriefly) {
   EXPECT_EQ(asker_.mx(*r, "example.com").kind, MxKind::kTempFail);
   EXPECT_EQ(bad.questions(), 2);
   EXPECT_EQ(r->stats().failures, 1u);
+}
+
+TEST_F(FakeTest, CountsQuestionsHitsFailuresAndTimes) {
+  using metrics::Metric;
+  metrics::Registry registry;
+  metrics::Shard& counts = registry.new_shard();
+  FakeServer server([](const FakeQuestion& q) {
+    return q.name == "bad.example" ? with_code(q, kServFail) : good(q);
+  });
+  Settings settings;
+  settings.servers = {server.address()};
+  auto r = CaresResolver::create(loop_, settings, 1, &counts);
+  ASSERT_TRUE(r) << r.error().message;
+  asker_.mx(**r, "good.example");
+  asker_.mx(**r, "good.example");
+  asker_.mx(**r, "bad.example");
+  EXPECT_EQ(counts[Metric::kDnsQueries].get(), 3u) << "the bad one twice";
+  EXPECT_EQ(counts[Metric::kDnsCacheHits].get(), 1u);
+  EXPECT_EQ(counts[Metric::kDnsFailures].get(), 1u);
+  uint64_t times = 0;
+  for (size_t i = 0; i <= metrics::HistogramCells::kBuckets; ++i) {
+    times += counts[metrics::Histogram::kDnsTime].bucket(i);
+  }
+  EXPECT_EQ(times, 2u) << "not those from the cache";
 }
 
 TEST_F(FakeTest, NxDomainIsBelievedAtOnce) {

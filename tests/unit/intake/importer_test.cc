@@ -19,6 +19,8 @@ TEST_F(ImporterTest, QueuesEveryAcceptedRowOnce) {
   EXPECT_EQ(registry.total(metrics::Metric::kImportedRows), totals->accepted);
   EXPECT_EQ(registry.total(metrics::Metric::kRejectedRows), totals->invalid);
   EXPECT_EQ(registry.total(metrics::Metric::kDuplicateRows), totals->duplicate);
+  EXPECT_GT(totals->suppressed, 0u);
+  EXPECT_EQ(registry.total(metrics::Metric::kSuppressedBulk), totals->suppressed);
   ASSERT_FALSE(fractions.empty());
   EXPECT_EQ(fractions.back(), 1.0);
   const std::string rejects = TempDir::read(options_.rejects_path);

@@ -13,6 +13,8 @@
 #include <set>
 #include <thread>
 
+#include "metrics/registry.h"
+
 namespace volley::metrics {
 namespace {
 
@@ -112,6 +114,15 @@ TEST_F(EventLogTest, WritesPrivateLinesInOrder) {
   struct stat info {};
   ASSERT_EQ(::stat(path_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(EventLogTest, CountsItsLines) {
+  Registry registry;
+  auto log = EventLog::open({.path = path_, .counters = &registry.new_shard()});
+  ASSERT_TRUE(log) << log.error().message;
+  for (int i = 1; i <= 100; ++i) (*log)->append(event(i));
+  (*log)->flush();
+  EXPECT_EQ(registry.total(Metric::kEventsWritten), 100u);
 }
 
 TEST_F(EventLogTest, DestructionWritesWhatIsLeft) {

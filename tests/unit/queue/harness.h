@@ -66,8 +66,9 @@ inline ImportFlush flush_of(uint64_t mark, const std::vector<uint64_t>& numbers,
 // One engine: everything lies in partition 0.
 class Engine {
  public:
-  explicit Engine(RedisServer& redis, const std::string& id = "engine-1")
-      : door(loop, redis.url(), id) {
+  explicit Engine(RedisServer& redis, const std::string& id = "engine-1",
+                  metrics::Shard* counters = nullptr)
+      : door(loop, redis.url(), id, counters) {
     net::ignore_sigpipe();  // as the engine does: connections are cut here
     // So that its first calls are answered: the retry wheel is known.
     (void)await<uint64_t>([&](auto done) { door.global_revision(done); });

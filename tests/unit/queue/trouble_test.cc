@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "metrics/registry.h"
+#include "queue/keys.h"
 #include "tests/unit/queue/harness.h"
 
 namespace volley::queue {
@@ -139,6 +141,71 @@ TEST(Trouble, ARestartedServerIsFoundAgain) {
   while (!settled) engine.loop.run_once(true);
   EXPECT_EQ(counts_of(*store, "c").delivered, 3u);
   EXPECT_EQ(counts_of(*store, "c").queued, 3u);
+}
+
+uint64_t round_trips(metrics::Shard& shard) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i <= metrics::HistogramCells::kBuckets; ++i) {
+    sum += shard[metrics::Histogram::kQueueCall].bucket(i);
+  }
+  return sum;
+}
+
+TEST(Trouble, TheDoorCountsItsCalls) {
+  using metrics::Metric;
+  RedisServer redis;
+  metrics::Registry registry;
+  metrics::Shard& counts = registry.new_shard();
+  Engine engine(redis, "engine-1", &counts);
+  engine.own();
+  const uint64_t calls = counts[Metric::kQueueCalls].get();
+  EXPECT_GT(calls, 2u);
+  EXPECT_EQ(round_trips(counts), calls);
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 0u);
+  EXPECT_EQ(counts[Metric::kQueueReconnects].get(), 0u);
+  // A call is on its way when the connection dies: it failed, and is made again.
+  redis.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  engine.claim(1);
+  EXPECT_EQ(counts[Metric::kQueueCalls].get(), calls + 2);
+  EXPECT_EQ(round_trips(counts), calls + 1);
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 1u);
+  EXPECT_EQ(counts[Metric::kQueueReconnects].get(), 1u);
+  // Nothing is on its way: the connection itself is what failed.
+  redis.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  while (engine.door.connected()) engine.loop.run_once(true);
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 2u);
+  // Redis refuses a call.
+  redis.run({"DEL", global_key("rev")});
+  redis.run({"HSET", global_key("rev"), "not", "a number"});
+  EXPECT_FALSE(engine.await<uint64_t>([&](auto done) { engine.door.global_revision(done); }).ok());
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 3u);
+  EXPECT_EQ(counts[Metric::kQueueReconnects].get(), 2u);
+  EXPECT_EQ(round_trips(counts), calls + 2);
+}
+
+TEST(Trouble, TheStoreCountsItsCalls) {
+  using metrics::Metric;
+  RedisServer redis;
+  metrics::Registry registry;
+  metrics::Shard& counts = registry.new_shard();
+  auto store = redis.store(1);
+  store->set_counters(&counts);
+  ASSERT_TRUE(store->now_ms().ok());
+  EXPECT_EQ(counts[Metric::kQueueCalls].get(), 1u);
+  EXPECT_EQ(round_trips(counts), 1u);
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 0u);
+  redis.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  ASSERT_TRUE(store->now_ms().ok());
+  EXPECT_EQ(counts[Metric::kQueueCalls].get(), 3u);
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 1u);
+  EXPECT_EQ(counts[Metric::kQueueReconnects].get(), 1u);
+  store->set_patience(Duration(0));
+  redis.stop(SIGKILL);
+  ASSERT_FALSE(store->now_ms().ok());  // the call
+  ASSERT_FALSE(store->now_ms().ok());  // the attempt to connect
+  EXPECT_EQ(counts[Metric::kQueueErrors].get(), 3u);
+  EXPECT_EQ(counts[Metric::kQueueReconnects].get(), 1u);
+  EXPECT_EQ(round_trips(counts), 2u);
 }
 
 TEST(Trouble, ErrorsHaveRemedies) {
