@@ -1,5 +1,6 @@
 #include "engine/cli/command.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "base/nearest.h"
@@ -68,8 +69,8 @@ std::string unknown_command(CLI::App& root, int argc, char** argv) {
       if (command->get_name() == word) found = command;
     }
     if (found == nullptr) {
-      const std::string guess = meant.best().empty() ? "" : " (did you mean \"" + std::string(meant.best()) + "\"?)";
-      return said + word + ": no such command" + guess + ": `volley " + said + "--help` lists them";
+      const std::string guess = meant.best().empty() ? "" : fmt::format(" (did you mean \"{}\"?)", meant.best());
+      return fmt::format("{0}{1}: no such command{2}: `volley {0}--help` lists them", said, word, guess);
     }
     app = found;
     said += word + ' ';
