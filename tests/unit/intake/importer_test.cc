@@ -36,7 +36,7 @@ TEST_F(ImporterTest, QueuesEveryAcceptedRowOnce) {
 // Interrupted after every possible number of flushes, and each rerun interrupted again.
 TEST_F(ImporterTest, GoesOnWhereItStopped) {
   use_made_list(2500);
-  options_.buffer_bytes = 32 * 1024;
+  options_.buffer_bytes = size_t{32} * 1024;
   int interruptions = 0;
   for (const int flushes : {1, 2, 3, 5, 8, 13, 21}) {
     create("c" + std::to_string(flushes));

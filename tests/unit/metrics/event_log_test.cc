@@ -178,6 +178,7 @@ TEST_F(EventLogTest, RotatesBetweenLinesAndKeepsTheYoungest) {
 TEST_F(EventLogTest, FromFourThreads) {
   auto log = open(64 << 20);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&log, t] {
       for (int i = 0; i < 2000; ++i) log->append(event(t * 2000 + i));
