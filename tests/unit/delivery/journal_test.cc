@@ -66,6 +66,14 @@ TEST_F(JournalTest, ASettledLeaseAndALoggedEventAreNotReplayed) {
   EXPECT_EQ(replay.unlogged[0].number, 2u);
 }
 
+// Of lease 1, this recipient alone.
+void expect_unsettled(const Replay& replay, uint64_t number) {
+  ASSERT_TRUE(replay.unsettled.contains({7, 1}));
+  const std::vector<Record>& records = replay.unsettled.at({7, 1});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].number, number);
+}
+
 TEST_F(JournalTest, MarksOfAnotherLoopDoNotCount) {
   // Fenced while loop 0 delivered it; recovered under the same number, then delivered by loop 1.
   auto first = open(0), second = open(1);
@@ -78,9 +86,7 @@ TEST_F(JournalTest, MarksOfAnotherLoopDoNotCount) {
   crash(std::move(second));
   const Replay replay = read();
   ASSERT_EQ(replay.unsettled.size(), 1u);
-  const std::vector<Record>& records = replay.unsettled.at({7, 1});
-  ASSERT_EQ(records.size(), 1u);
-  EXPECT_EQ(records[0].number, 12u);
+  expect_unsettled(replay, 12);
 }
 
 TEST_F(JournalTest, MarksOfAnEarlierProcessDoNotCount) {
@@ -97,10 +103,7 @@ TEST_F(JournalTest, MarksOfAnEarlierProcessDoNotCount) {
   crash(std::move(now));
   const Replay replay = read();
   EXPECT_TRUE(replay.unsettled.contains({7, 2}));
-  ASSERT_TRUE(replay.unsettled.contains({7, 1}));
-  const std::vector<Record>& records = replay.unsettled.at({7, 1});
-  ASSERT_EQ(records.size(), 1u);
-  EXPECT_EQ(records[0].number, 12u);
+  expect_unsettled(replay, 12);
 }
 
 TEST_F(JournalTest, AMarkCoversOnlyWhatCameBeforeIt) {
@@ -116,9 +119,7 @@ TEST_F(JournalTest, AMarkCoversOnlyWhatCameBeforeIt) {
   crash(std::move(journal));
   const Replay replay = read();
   ASSERT_EQ(replay.unsettled.size(), 1u);
-  const std::vector<Record>& records = replay.unsettled.at({7, 1});
-  ASSERT_EQ(records.size(), 1u);
-  EXPECT_EQ(records[0].number, 12u);
+  expect_unsettled(replay, 12);
 }
 
 TEST_F(JournalTest, TornAnywhereItLosesOnlyItsEnd) {
