@@ -62,6 +62,7 @@ LIBRARIES = {
     "zstd": (r"(zstd|zdict|zstd_errors)\.h$", {"queue"}, "packs chunks"),
     "libidn2": (r"idn2\.h$", {"base"}, "base/address.cc: one place decides what a domain is"),
     "xxhash": (r"xxhash\.h$", {"base"}, "base/hash.cc"),
+    "date": (r"date/", {"base"}, "base/zones.h: time zones, until the compiler's <chrono> has them"),
     "libpsl": (r"libpsl\.h$", {"dns"}, "organisational domains"),
     "gmime": (r"gmime/", {"engine/intake"}, "inbound reports"),
 }
@@ -71,6 +72,7 @@ ONLY_FILES = {
     "toml++": {"base/config.cc"},
     "spdlog": {"base/log.cc"},
     "libidn2": {"base/address.cc"},
+    "date": {"base/zones.h"},
 }
 
 # The system: C and POSIX, wherever needed.
