@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "queue/record.h"
+#include "queue/schedule.h"
 
 namespace volley::queue {
 
@@ -14,8 +15,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 5> kStates = {"importing", "running", "paused", "cancelled",
-                                                     "finished"};
+constexpr std::array<std::string_view, 6> kStates = {"importing", "running",  "paused",
+                                                     "cancelled", "finished", "scheduled"};
 
 // One list of fields for both directions. `io(name, member)`.
 template <typename C, typename Io>
@@ -43,6 +44,14 @@ void each_field(C& c, Io io) {
   io("retry_first_delay_ms", c.retry.first_delay_ms);
   io("retry_max_delay_ms", c.retry.max_delay_ms);
   io("retry_give_up_after_ms", c.retry.give_up_after_ms);
+  io("start_ms", c.start_ms);
+  io("end_ms", c.end_ms);
+  io("window", c.window);
+  io("stop_bounced", c.stop_bounced);
+  io("stop_after", c.stop_after);
+  io("canary", c.canary);
+  io("canary_waits", c.canary_waits);
+  io("canary_approved", c.canary_approved);
   io("from_domain", c.from_domain);
   io("return_path", c.return_path);
   io("sign", c.sign);
@@ -53,6 +62,12 @@ void each_field(C& c, Io io) {
 Error illegal(const Campaign& c, CampaignState to) {
   return {Errc::kData, fmt::format("campaign {} is {}: it cannot become {}", c.id,
                                    to_string(c.state), to_string(to))};
+}
+
+Error waits_for_approval(const Campaign& c) {
+  return {Errc::kData, fmt::format("campaign {} waits for approval of its canary: `volley campaign "
+                                   "approve {}` lets it go on",
+                                   c.id, c.id)};
 }
 
 }  // namespace
@@ -118,19 +133,48 @@ std::string_view partition_state(const Campaign& c) {
 
 Result<bool> change_state(Campaign& c, CampaignState to, std::string_view reason, int64_t now_ms) {
   using enum CampaignState;
+  const bool wants_to_run = to == kRunning;
   // Resuming what was paused before its list was complete resumes the import.
   if (to == kRunning && !c.import_closed && c.id != kSingleMessages) to = kImporting;
-  if (c.state == to) return false;
   const bool over = c.state == kCancelled || c.state == kFinished;
-  const bool legal = !over && (to == kPaused || to == kCancelled || (to == kRunning) ||
-                               (to == kImporting && c.state == kPaused) ||
+  if (wants_to_run && !over) {
+    if (c.canary_waits) return waits_for_approval(c);
+    if (Status runs = check_not_ended(c, now_ms); !runs) return runs.error();
+    if (to == kRunning && is_shut(c, now_ms)) to = kScheduled;
+  }
+  if (c.state == to) return false;
+  const bool legal = !over && (to == kPaused || to == kCancelled || to == kRunning ||
+                               to == kScheduled || (to == kImporting && c.state == kPaused) ||
                                (to == kFinished && c.state == kRunning));
   if (!legal) return illegal(c, to);
   c.state = to;
   c.reason = to == kPaused || to == kCancelled ? std::string(reason) : std::string();
+  if (to == kScheduled) c.reason = when_it_opens(c, now_ms);
   if (may_send(c) && c.started_ms == 0) c.started_ms = now_ms;
   if (to == kCancelled || to == kFinished) c.finished_ms = now_ms;
   return true;
+}
+
+Result<bool> await_approval(Campaign& c, int64_t now_ms) {
+  if (c.canary == 0 || c.canary_approved || c.canary_waits || !may_send(c)) return false;
+  auto paused = change_state(
+      c, CampaignState::kPaused,
+      fmt::format("canary: the first {} are out; `volley campaign approve {}` lets it go on",
+                  c.canary, c.id),
+      now_ms);
+  if (paused.ok()) c.canary_waits = true;
+  return paused;
+}
+
+Result<bool> approve(Campaign& c, int64_t now_ms) {
+  if (c.canary == 0)
+    return Error{Errc::kData, fmt::format("campaign {} has no canary to approve", c.id)};
+  if (c.canary_approved) return false;
+  c.canary_approved = true;
+  if (!c.canary_waits) return true;
+  c.canary_waits = false;
+  auto runs = change_state(c, CampaignState::kRunning, {}, now_ms);
+  return runs.ok() ? Result<bool>(true) : runs;
 }
 
 Result<bool> close_list(Campaign& c, uint64_t epoch, int64_t now_ms) {
@@ -147,8 +191,9 @@ Result<bool> close_list(Campaign& c, uint64_t epoch, int64_t now_ms) {
     c.state = CampaignState::kPaused;
     c.reason = "held";
   } else if (c.state == CampaignState::kImporting) {
-    c.state = CampaignState::kRunning;
-    if (c.started_ms == 0) c.started_ms = now_ms;
+    c.state = is_shut(c, now_ms) ? CampaignState::kScheduled : CampaignState::kRunning;
+    if (c.state == CampaignState::kScheduled) c.reason = when_it_opens(c, now_ms);
+    if (may_send(c) && c.started_ms == 0) c.started_ms = now_ms;
   }
   return true;
 }

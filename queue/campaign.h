@@ -15,7 +15,15 @@
 
 namespace volley::queue {
 
-enum class CampaignState : uint8_t { kImporting, kRunning, kPaused, kCancelled, kFinished };
+// Scheduled: it runs by itself once its start has come and its window is open (queue/schedule.h).
+enum class CampaignState : uint8_t {
+  kImporting,
+  kRunning,
+  kPaused,
+  kCancelled,
+  kFinished,
+  kScheduled
+};
 std::string_view to_string(CampaignState state);
 Result<CampaignState> parse_campaign_state(std::string_view text);
 
@@ -46,6 +54,13 @@ struct Campaign {
   uint32_t weight = 100;  // share against other campaigns at the same domain
   double rate = 0;        // messages/s over all sites, 0: none
   RetryPolicy retry;
+  int64_t start_ms = 0, end_ms = 0;  // sends nothing before and after; 0: no such time
+  std::string window;                // base/weekly_window.h; empty: always
+  // Brakes. More than this share bounced, of `stop_after` final outcomes at least: it pauses. 0: none.
+  double stop_bounced = 0;
+  uint64_t stop_after = 0;
+  uint64_t canary = 0;  // so many recipients are tried, then it waits for approval; 0: none
+  bool canary_waits = false, canary_approved = false;
   std::string from_domain;  // signs, and names the Message-ID's host
   std::string return_path;  // envelope sender
   bool sign = true;

@@ -47,13 +47,15 @@ size_t Door::pending() const {
   return impl_->connection.pending() + impl_->waiting_calls - impl_->waiting.size();
 }
 
-void Door::publish_status(std::string_view json) {
+void Door::publish_status(std::string_view json, std::function<void(uint64_t engines)> done) {
   if (impl_->status_pending) return;  // the queue is away; a fresher one comes in a second
   impl_->status_pending = true;
   Command command = Command::function("volley1_status", global_key());
   command.arg(impl_->engine).arg(json);
-  impl_->connection.call(command,
-                         [impl = impl_.get()](Result<Reply>) { impl->status_pending = false; });
+  impl_->connection.call(command, [impl = impl_.get(), done = std::move(done)](Result<Reply> live) {
+    impl->status_pending = false;
+    if (live.ok() && done) done(live->view().unsigned_number());
+  });
 }
 
 }  // namespace volley::queue

@@ -136,7 +136,13 @@ class Door {
   void set_state(std::string_view id, CampaignState to, std::string_view reason,
                  std::function<void(Status)> done);
   void finish_if_done(std::string_view id, std::function<void(Status)> done);
-  void publish_status(std::string_view json);
+  void keep_schedule(std::string_view id, std::function<void(Status)> done);  // queue/schedule.h
+  // How many more recipients of a canary this engine may try, of `wanted`; all engines together, no more than `limit`.
+  void grant(std::string_view id, uint64_t wanted, uint64_t limit,
+             std::function<void(Result<uint64_t>)> done);
+  void await_approval(std::string_view id, std::function<void(Status)> done);
+  // `done`: how many engines have published theirs within the last seconds, this one among them.
+  void publish_status(std::string_view json, std::function<void(uint64_t engines)> done = {});
 
  private:
   struct Impl;

@@ -5,6 +5,7 @@
 #include "queue/keys.h"
 #include "queue/pack.h"
 #include "queue/record.h"
+#include "queue/schedule.h"
 #include "queue/store_impl.h"
 
 namespace volley::queue {
@@ -174,6 +175,30 @@ void Door::set_state(std::string_view id, CampaignState to, std::string_view rea
         return change_state(c, to, why, now);
       },
       std::move(done));
+}
+
+void Door::keep_schedule(std::string_view id, std::function<void(Status)> done) {
+  impl_->update(
+      std::string(id),
+      [](Campaign& c, int64_t now) -> Result<bool> { return queue::keep_schedule(c, now); },
+      std::move(done));
+}
+
+void Door::await_approval(std::string_view id, std::function<void(Status)> done) {
+  impl_->update(
+      std::string(id), [](Campaign& c, int64_t now) { return queue::await_approval(c, now); },
+      std::move(done));
+}
+
+void Door::grant(std::string_view id, uint64_t wanted, uint64_t limit,
+                 std::function<void(Result<uint64_t>)> done) {
+  Command command = Command::function("volley1_grant", campaign_key(id));
+  command.arg(impl_->engine).arg(fmt::format("{:02x}", fmt::join(random_bytes(16), "")));
+  command.number(static_cast<int64_t>(wanted)).number(static_cast<int64_t>(limit));
+  impl_->connection.call(command, [done = std::move(done)](Result<Reply> answer) {
+    if (!answer) return done(answer.error());
+    done(answer->view().unsigned_number());
+  });
 }
 
 void Door::Impl::counts(const std::string& id, std::function<void(Result<Counts>)> done) {

@@ -17,6 +17,10 @@ std::string_view partition_state(const Campaign& campaign);
 // True: changed; false: it is so already.
 Result<bool> change_state(Campaign& campaign, CampaignState to, std::string_view reason,
                           int64_t now_ms);
+// The canary is out: pause until somebody has looked at what became of it.
+Result<bool> await_approval(Campaign& campaign, int64_t now_ms);
+// Lets a canary's campaign go on; before its canary is out, without stopping there.
+Result<bool> approve(Campaign& campaign, int64_t now_ms);
 Result<bool> close_list(Campaign& campaign, uint64_t epoch, int64_t now_ms);
 
 }  // namespace volley::queue

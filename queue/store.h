@@ -104,8 +104,10 @@ class Store {
   // importing -> running (or paused, when held); counts are those of the whole list.
   Status close_import(std::string_view id, uint64_t epoch, uint64_t read, uint64_t invalid,
                       uint64_t duplicate);
-  // Compare-and-set of the state; other fields by edit. Fails with kData naming the state when the edge is not legal.
+  // Compare-and-set of the state; other fields by edit, and a state that a changed schedule asks for. kData: the edge is not legal,
+  // named with the state; a schedule that cannot be kept.
   Status set_state(std::string_view id, CampaignState to, std::string_view reason);
+  Status approve(std::string_view id);  // of what a canary showed; it goes on
   Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
   Status finish_if_done(std::string_view id);  // running and closed and nothing queued
   Status purge(std::string_view

@@ -3,6 +3,7 @@
 #include "queue/outcomes.h"
 #include "queue/pack.h"
 #include "queue/record.h"
+#include "queue/schedule.h"
 #include "queue/store_impl.h"
 
 namespace volley::queue {
@@ -142,8 +143,12 @@ Status Store::set_state(std::string_view id, CampaignState to, std::string_view 
                        [&](Campaign& c, int64_t now) { return change_state(c, to, reason, now); });
 }
 
+Status Store::approve(std::string_view id) {
+  return impl_->update(id, [](Campaign& c, int64_t now) { return queue::approve(c, now); });
+}
+
 Status Store::edit(std::string_view id, const std::function<void(Campaign&)>& change) {
-  return impl_->update(id, [&](Campaign& c, int64_t) -> Result<bool> {
+  return impl_->update(id, [&](Campaign& c, int64_t now) -> Result<bool> {
     const Campaign before = c;
     change(c);
     // Not what edit is for: the state has its own rules, the identity is for life.
@@ -153,6 +158,10 @@ Status Store::edit(std::string_view id, const std::function<void(Campaign&)>& ch
     c.state = before.state;
     c.revision = before.revision;
     c.import_epoch = before.import_epoch;
+    if (!same_schedule(c, before)) {
+      if (Status good = check_schedule(c, now); !good) return good.error();
+      follow_schedule(c, now);
+    }
     return c.to_json() != before.to_json();
   });
 }
@@ -208,7 +217,8 @@ Status Store::purge(std::string_view id) {
                           Command("UNLINK")
                               .arg(campaign_key(id, "rec"))
                               .arg(campaign_key(id, "content"))
-                              .arg(campaign_key(id, "sup")),
+                              .arg(campaign_key(id, "sup"))
+                              .arg(campaign_key(id, "canary")),
                           Command::function("volley1_changed", global_key())};
   auto answers = impl_->link.run(last);
   return answers ? Status() : Status(answers.error());

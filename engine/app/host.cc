@@ -93,6 +93,7 @@ Result<delivery::Settings> delivery_settings(const cli::EngineRequest& request) 
   out.source_ip = from.source_ip;
   out.smtp_port = from.smtp_port;
   out.max_connections = max_connections(from.max_connections);
+  out.rate = from.rate;
   if (from.idle_timeout) out.idle_connection = *from.idle_timeout;
   out.connections_cap = request.connections;
   out.dns = from.dns;

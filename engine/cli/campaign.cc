@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/units.h"
+#include "engine/cli/campaign_settings.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/live_engines.h"
@@ -69,17 +70,18 @@ Status show(queue::Store& store, const Options& options) {
   if (!campaign) return campaign.error();
   auto summary = summarise(store, *campaign);
   if (!summary) return summary.error();
-  fmt::print("{}{}", options.common.json ? summary->json() : summary->text(), options.common.json ? "\n" : "");
+  if (options.common.json) {
+    fmt::print("{}\n", summary->json());
+  } else {
+    fmt::print("{}{}", summary->text(), settings_text(*campaign));
+  }
   return {};
 }
 
 Status change(queue::Store& store, const Options& options, queue::CampaignState to, std::string_view reason) {
   auto campaign = must_find(store, options.id);
   if (!campaign) return campaign.error();
-  if (to == queue::CampaignState::kRunning && !campaign->import_closed) to = queue::CampaignState::kImporting;
-  if (campaign->state != to) {
-    if (Status status = store.set_state(options.id, to, reason); !status) return status;
-  }
+  if (Status status = store.set_state(options.id, to, reason); !status) return status;
   return show(store, options);
 }
 
@@ -131,6 +133,7 @@ void add_campaign(Command& root, Context& context) {
   add_action(command, context, "cancel", "send nothing more of it, for good", true, [](auto& place, auto& options) {
     return change(place.store(), options, queue::CampaignState::kCancelled, "cancelled by command");
   });
+  add_campaign_settings(command, context);
 }
 
 }  // namespace volley::cli

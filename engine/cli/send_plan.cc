@@ -87,6 +87,10 @@ Result<SendPlan> make_plan(const SendOptions& options, const Settings& settings,
   auto content = message::load_content(plan.spec);
   if (!content) return content.error();
   plan.content = std::move(*content);
+  if (options.stream && (plan.spec.start_ms || !plan.spec.window.empty())) {
+    return Error{Errc::kUsage, "--stream starts sending while the list is read; " + plan.spec.path +
+                                   " says by `start` or `window` when that may be: leave --stream out"};
+  }
 
   plan.list.path = options.recipients.empty() ? plan.spec.recipients : options.recipients;
   if (plan.list.path.empty()) {
@@ -143,6 +147,12 @@ queue::Campaign SendPlan::campaign(const SendOptions& options) const {
   record.retry.first_delay_ms = ms_or(spec.first_delay, record.retry.first_delay_ms);
   record.retry.max_delay_ms = ms_or(spec.max_delay, record.retry.max_delay_ms);
   record.retry.give_up_after_ms = ms_or(spec.give_up_after, record.retry.give_up_after_ms);
+  record.start_ms = spec.start_ms.value_or(0);
+  record.end_ms = spec.end_ms.value_or(0);
+  record.window = spec.window;
+  record.stop_bounced = spec.stop_bounced.value_or(0);
+  record.stop_after = spec.stop_after;
+  record.canary = spec.canary;
   record.from_domain = from_domain;
   // Held before it is known how it leaves: directly it must not leave unsigned, and then waits for an engine with the key.
   record.sign = sign || (options.hold && !routed && spec.sign != false);

@@ -25,7 +25,8 @@ bool ended(const queue::Campaign& c) {
 }
 
 bool sending_state(const queue::Campaign& c) {
-  return c.state == queue::CampaignState::kRunning || c.state == queue::CampaignState::kImporting;
+  return c.state == queue::CampaignState::kRunning || c.state == queue::CampaignState::kImporting ||
+         c.state == queue::CampaignState::kScheduled;
 }
 
 }  // namespace
@@ -207,9 +208,9 @@ Status SendRun::run() {
   known_.campaign = *campaign_;
   words_.know(known_);
   queue::Store& store = place_->store();
+  if (campaign_->canary_waits) return Error{Errc::kTempFail, "campaign " + id_ + " is paused: " + campaign_->reason};
   if (campaign_->state == queue::CampaignState::kPaused && !options_.hold) {
-    const auto to = campaign_->import_closed ? queue::CampaignState::kRunning : queue::CampaignState::kImporting;
-    if (Status status = store.set_state(id_, to, ""); !status) return status;
+    if (Status status = store.set_state(id_, queue::CampaignState::kRunning, ""); !status) return status;
   }
   if (!options_.hold) {
     if (Status status = start_engine(); !status) return status;
@@ -226,6 +227,7 @@ ProgressState SendRun::progress_state() const {
   state.importing = !imported();
   if (import_) state.imported = import_->share();
   if (engine_) state.waits_for = standstill(engine_->status_json(), known_.counts);
+  if (known_.campaign.state == queue::CampaignState::kScheduled) state.waits_for = known_.campaign.reason;
   return state;
 }
 

@@ -67,6 +67,8 @@ void read_smtp(Table table, Settings& out) {
     if (*most < 1 || *most > 1'000'000) table.fail("max_connections", "must be from 1 to 1000000");
     out.max_connections = static_cast<uint32_t>(*most);
   }
+  out.rate = table.rate("rate").value_or(0);
+  if (table.has("rate") && out.rate <= 0) table.fail("rate", "must be more than zero");
   out.idle_timeout = table.duration("idle_timeout");
   if (out.idle_timeout && (*out.idle_timeout < std::chrono::seconds(1) || *out.idle_timeout > std::chrono::minutes(5))) {
     table.fail("idle_timeout", "must be from 1s to 5m");  // servers wait 5 minutes at least, RFC 5321 4.5.3.2.7

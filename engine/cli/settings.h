@@ -49,6 +49,7 @@ struct Settings {
   uint16_t smtp_port = 25;
   std::string source_ip;
   uint32_t max_connections = 0;        // of the whole process; 0: what the open files leave
+  double rate = 0;                     // messages/s of this engine, over all campaigns; 0: none
   std::optional<Duration> idle_timeout;  // of a connection without mail
 
   std::string http_listen;             // empty: no HTTP for `serve`

@@ -5,11 +5,14 @@
 #include "base/log.h"
 #include "base/net/loop.h"
 #include "engine/message/content.h"
+#include "queue/record.h"
+#include "queue/schedule.h"
 
 namespace volley::delivery {
 namespace {
 
-constexpr Duration kPollEvery = std::chrono::seconds(1);
+// Steering takes effect within a second, so looks are closer together than that.
+constexpr Duration kPollEvery = std::chrono::milliseconds(500);
 
 Result<std::shared_ptr<const message::Renderer>> compile(std::string_view bytes,
                                                          std::span<const std::string> columns) {
@@ -173,8 +176,18 @@ void CampaignCache::pause(const std::string& campaign, const std::string& reason
                   });
 }
 
+// A start, an end, a window: on time, even while the queue does not answer.
+void CampaignCache::look_at_clock() {
+  for (const auto& [id, record] : records_) {
+    if (queue::may_send(record))
+      controls_.find(id)->shut.store(queue::is_shut(record, door_.queue_now_ms()),
+                                     std::memory_order_relaxed);
+  }
+}
+
 void CampaignCache::poll() {
   timer_.set_after(kPollEvery);
+  look_at_clock();
   poll_again_ = polling_;
   if (polling_) return;
   polling_ = true;
@@ -216,6 +229,10 @@ void CampaignCache::on_records(Result<std::vector<queue::Campaign>> records, uin
     const auto old = before.find(id);
     if (old != before.end() && old->second.revision == record.revision) continue;
     changed(record);
+    if (queue::may_send(record)) {
+      controls_.find(id)->shut.store(queue::is_shut(record, door_.queue_now_ms()),
+                                     std::memory_order_relaxed);
+    }
     const bool resumed = old != before.end() &&
                          old->second.state == queue::CampaignState::kPaused &&
                          record.state != queue::CampaignState::kPaused;

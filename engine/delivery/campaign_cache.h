@@ -1,7 +1,7 @@
 // CampaignCache: the campaigns a loop is sending, ready to use.
 //
 // Purpose    find() gives a campaign's context, loading record, content and suppressions through the Door, once for
-//            all who ask. Polls the queue's global revision once a second (poll(): now) and announces every new or
+//            all who ask. Polls the queue's global revision twice a second (poll(): now) and announces every new or
 //            changed record. Contents that do not compile pause their campaign, with the reason. single() makes the
 //            context of one transactional message.
 // Ownership  Contexts are shared; Door, key ring and ControlTable outlive the cache. Destroy the Door first: its
@@ -69,6 +69,7 @@ class CampaignCache {
               SuppressionSet suppressed);
   void failed(const std::string& id, const Error& error);
   void answer(const std::string& id, const ContextResult& result);
+  void look_at_clock();
   void on_revision(const Result<uint64_t>& revision);
   void on_records(Result<std::vector<queue::Campaign>> records, uint64_t revision);
   void changed(const queue::Campaign& record);

@@ -43,24 +43,36 @@ bool SuppressionSet::contains(std::string_view address) const {
 
 std::shared_ptr<CampaignControl> ControlTable::find(const std::string& campaign) {
   const std::lock_guard lock(mutex_);
-  auto& control = controls_[campaign];
-  if (!control) control = std::make_shared<CampaignControl>();
-  return control;
+  return controls_[campaign].control;
 }
 
 bool ControlTable::update(const queue::Campaign& record, TimePoint now) {
   const std::lock_guard lock(mutex_);
-  auto& control = controls_[record.id];
-  if (!control) control = std::make_shared<CampaignControl>();
-  if (record.revision < control->revision.load(std::memory_order_relaxed)) return false;
-  control->revision.store(record.revision, std::memory_order_relaxed);
-  control->pace.set_rate(record.rate, now);
+  Entry& entry = controls_[record.id];
+  CampaignControl& control = *entry.control;
+  if (record.revision < control.revision.load(std::memory_order_relaxed)) return false;
+  control.revision.store(record.revision, std::memory_order_relaxed);
+  entry.rate = record.rate;
+  share_rate(entry, now);
+  control.guard.set(record);
   // What was the matter then may be the matter again.
   if (record.state != queue::CampaignState::kPaused &&
-      control->state.load(std::memory_order_relaxed) == queue::CampaignState::kPaused) {
+      control.state.load(std::memory_order_relaxed) == queue::CampaignState::kPaused) {
     said_.erase(record.id);
+    control.guard.start_over();
   }
-  return control->state.exchange(record.state, std::memory_order_relaxed) != record.state;
+  return control.state.exchange(record.state, std::memory_order_relaxed) != record.state;
+}
+
+void ControlTable::share_rate(Entry& entry, TimePoint now) const {
+  entry.control->pace.set_rate(entry.rate / static_cast<double>(engines_), now);
+}
+
+void ControlTable::set_engines(uint64_t engines, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  if (engines == 0 || engines == engines_) return;
+  engines_ = engines;
+  for (auto& [id, entry] : controls_) share_rate(entry, now);
 }
 
 void ControlTable::forget(const std::string& campaign) {

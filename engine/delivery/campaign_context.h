@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "engine/delivery/campaign_guard.h"
 #include "engine/delivery/campaign_pace.h"
 #include "engine/message/dkim.h"
 #include "engine/message/renderer.h"
@@ -42,7 +43,9 @@ struct CampaignControl {
   std::atomic<queue::CampaignState> state{queue::CampaignState::kRunning};
   std::atomic<uint64_t> revision{0};
   std::atomic<int64_t> in_memory{0};  // recipients claimed and not settled, over all loops
-  CampaignPace pace;                  // the record's rate
+  std::atomic<bool> shut{false};      // by its schedule, before the record says so
+  CampaignPace pace;                  // this engine's share of the record's rate
+  CampaignGuard guard;
 };
 
 // The controls of all campaigns of an engine. Any thread.
@@ -52,6 +55,8 @@ class ControlTable {
   // True when the state changed. An older revision than the one known changes nothing.
   bool update(const queue::Campaign& record, TimePoint now);
   void forget(const std::string& campaign);
+  // How many engines share the queue: each gets an equal part of every campaign's rate.
+  void set_engines(uint64_t engines, TimePoint now);
   // Several loops find out the same at once; one of them says it.
   bool first_to_say(const std::string& campaign, const std::string& reason, TimePoint now);
 
@@ -60,9 +65,16 @@ class ControlTable {
     std::string reason;
     TimePoint at{};
   };
+  struct Entry {
+    std::shared_ptr<CampaignControl> control = std::make_shared<CampaignControl>();
+    double rate = 0;  // of all engines together
+  };
+  void share_rate(Entry& entry, TimePoint now) const;
+
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<CampaignControl>> controls_;
+  std::map<std::string, Entry> controls_;
   std::map<std::string, Said> said_;
+  uint64_t engines_ = 1;
 };
 
 // Set once the partition that the work came from is no longer ours.
@@ -78,6 +90,7 @@ struct CampaignContext {
   Revoked revoked;  // null: in no tenure yet
   bool sending() const {
     if (revoked && revoked->load(std::memory_order_relaxed)) return false;
+    if (control->shut.load(std::memory_order_relaxed)) return false;
     const auto s = control->state.load(std::memory_order_relaxed);
     return s == queue::CampaignState::kRunning ||
            (s == queue::CampaignState::kImporting && record.stream);

@@ -59,6 +59,16 @@ TimePoint CampaignPace::take(TimePoint now) {
   return now;
 }
 
+void CampaignPace::take_anyway(TimePoint now) {
+  const int64_t interval = interval_.load(std::memory_order_relaxed);
+  if (interval == 0) return;
+  const int64_t at = ns(now);
+  int64_t full_at = full_at_.load(std::memory_order_relaxed);
+  while (!full_at_.compare_exchange_weak(full_at, std::max(full_at, at) + interval,
+                                         std::memory_order_relaxed)) {
+  }
+}
+
 void CampaignPace::give_back() {
   full_at_.fetch_sub(interval_.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }

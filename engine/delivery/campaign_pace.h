@@ -1,4 +1,4 @@
-// CampaignPace: how fast one campaign may go, over all sites and loops of this engine.
+// CampaignPace: how fast one campaign may go, or all of them together, over all sites and loops of this engine.
 //
 // Purpose  take() is asked once for each message, retries too, just before it is submitted. Never more than
 //          burst + rate * time messages in any stretch of time; burst: a tenth of a second's worth, at least one (GCRA).
@@ -26,6 +26,7 @@ class CampaignPace {
 
   // `now`: this message may go, and is counted. Later: it may not; ask again then, at the latest a second from now.
   TimePoint take(TimePoint now);
+  void take_anyway(TimePoint now);  // counted, and never refused: others wait for it
   void give_back();  // what was taken for a message that was not submitted after all
 
  private:

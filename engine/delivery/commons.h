@@ -8,6 +8,7 @@
 
 #include "base/net/tls.h"
 #include "engine/delivery/brakes.h"
+#include "engine/delivery/campaign_pace.h"
 #include "engine/delivery/connection_budget.h"
 #include "engine/delivery/memory.h"
 #include "engine/delivery/sts_desk.h"
@@ -23,6 +24,7 @@ struct Commons {
   Brakes brakes;
   ConnectionBudget connections;
   Memory memory;
+  CampaignPace pace;  // of everything this engine sends
   const smtp::Classifier classifier;
   std::unique_ptr<net::TlsContext>
       tls_context;  // null: OpenSSL refused, or nobody set it up: no TLS

@@ -113,6 +113,7 @@ Result<std::unique_ptr<Engine>> Engine::start(Settings settings, const queue::Qu
     log_warn(loaded.error().message);
   }
   shared.replayed_events = last_event;
+  shared.commons.pace.set_rate(shared.settings.rate, monotonic_now());
   if (Status ready = set_up(shared); !ready) return ready.error();
   for (unsigned loop = 0; loop < shared.settings.loops; ++loop) {
     auto worker = Worker::create(shared, loop);

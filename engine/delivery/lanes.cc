@@ -149,8 +149,8 @@ void Lanes::release_one(const ActiveWork& like, TimePoint now) {
   if (group != groups_.end()) free_first(group, now);
 }
 
-double Lanes::held_rate() const {
-  return groups_.empty() ? 0 : groups_.begin()->first->pace.rate();
+const CampaignControl* Lanes::held() const {
+  return groups_.empty() ? nullptr : groups_.begin()->first;
 }
 
 ActiveWork* Lanes::next() { return rotate(ready_); }

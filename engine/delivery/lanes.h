@@ -45,7 +45,7 @@ class Lanes {
   void release(TimePoint now);  // one work of each campaign whose time has come
   void release_one(const ActiveWork& like, TimePoint now);
   TimePoint held_until() const { return held_until_; }  // release() has nothing to do before
-  double held_rate() const;                             // of a campaign that is held; 0: none is
+  const CampaignControl* held() const;                  // a campaign that is held; null: none is
 
  private:
   using Pair = std::array<ActiveWork::List, 2>;  // transactional, bulk

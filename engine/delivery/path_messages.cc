@@ -14,6 +14,7 @@ using Kind = smtp::Outcome::Kind;
 
 constexpr uint32_t kFairShare =
     20;  // messages after which a session makes room for a path without one
+constexpr Duration kNextGrant = std::chrono::milliseconds(500);  // of a canary's recipients
 constexpr int64_t kLateGraceMs = 60'000;  // a last attempt made on time is not too late
 
 smtp::Outcome local_outcome(std::string_view error, smtp::EnhancedCode code) {
@@ -109,13 +110,15 @@ bool PathPool::next_message(Session& session, Message& message) {
       tools_.ledger.retire(*work, 0);
       continue;
     }
-    CampaignPace& pace = work->work->campaign->control->pace;
-    const bool paced = pace.limited();
+    const bool paced = is_paced(*work);
     if (paced && !keeps_pace(*work, now)) continue;
     if (!pick(*work, message, now)) {
-      if (paced) pace.give_back();
+      if (paced) give_back_pace(*work);
       continue;
     }
+    // A canary counts recipients, not attempts.
+    CampaignGuard& guard = work->work->campaign->control->guard;
+    if (guard.canary() && work->recipient(message.indexes.front()).attempts > 0) guard.give_back();
     site_.use_token(now);
     if (!paced) add_recipients(session, *work, message, now);
     if (session.caps().dsn) {
@@ -130,10 +133,46 @@ bool PathPool::next_message(Session& session, Message& message) {
   return false;
 }
 
-// Counts one message against the campaign's rate; false: the work is put aside until it may go on.
+// By its campaign's rate, by its canary, or by the rate of all campaigns together.
+bool PathPool::is_paced(const ActiveWork& work) const {
+  const CampaignControl& control = *work.work->campaign->control;
+  return control.pace.limited() || control.guard.canary() || tools_.pace.limited();
+}
+
+// When the next message of the work may go: now, and then it is counted; or later.
+TimePoint PathPool::take_pace(const ActiveWork& work, TimePoint now) {
+  CampaignControl& control = *work.work->campaign->control;
+  const bool canary = control.guard.canary();
+  if (canary && !control.guard.take()) return now + kNextGrant;
+  TimePoint when = control.pace.take(now);
+  if (when > now) {
+    if (canary) control.guard.give_back();
+    return when;
+  }
+  // What people wait for is counted, and does not wait for newsletters.
+  if (work.transactional()) {
+    tools_.pace.take_anyway(now);
+    return now;
+  }
+  when = tools_.pace.take(now);
+  if (when > now) {
+    if (canary) control.guard.give_back();
+    control.pace.give_back();
+  }
+  return when;
+}
+
+void PathPool::give_back_pace(const ActiveWork& work) {
+  CampaignControl& control = *work.work->campaign->control;
+  if (control.guard.canary()) control.guard.give_back();
+  control.pace.give_back();
+  tools_.pace.give_back();
+}
+
+// Counts one message against what paces it; false: the work is put aside until it may go on.
 bool PathPool::keeps_pace(ActiveWork& work, TimePoint now) {
   if (lanes_.join_held(work)) return false;
-  const TimePoint when = work.work->campaign->control->pace.take(now);
+  const TimePoint when = take_pace(work, now);
   if (when > now) {
     lanes_.hold(work, when);
     runner_.wait_until(when);

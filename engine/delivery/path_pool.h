@@ -125,6 +125,9 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
   void tell_bounces(SiteNews::Bounces bounces);
   void watch_for_tarpit(const Session& session, const smtp::TxnResult& result);
   std::string_view some_campaign() const;
+  bool is_paced(const ActiveWork& work) const;
+  TimePoint take_pace(const ActiveWork& work, TimePoint now);
+  void give_back_pace(const ActiveWork& work);
   bool keeps_pace(ActiveWork& work, TimePoint now);
   bool pick(ActiveWork& work, Message& message, TimePoint now);
   std::optional<uint32_t> pick_recipient(ActiveWork& work, smtp::Body* body, TimePoint now);

@@ -81,6 +81,7 @@ struct Settings {
   std::string ca_file;  // CAs to trust besides the system's
   bool mta_sts = true;  // keep to recipients' MTA-STS policies
   bool dane = true;     // and to TLSA records, where dns.trust_ad says that DNSSEC is checked
+  double rate = 0;      // messages/s of this engine, over all campaigns; 0: none
   uint32_t max_connections = 1000;  // of the whole process
   uint32_t connections_cap = 0;     // per site, summed over loops; 0: as limits say
   std::vector<SiteOverride> sites;

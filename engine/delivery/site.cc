@@ -30,11 +30,11 @@ std::string short_time(Duration d) {
   return fmt::format("{} h", (s + 3599) / 3600);
 }
 
+}  // namespace
+
 std::string per_time(double rate) {
   return rate >= 1 ? fmt::format("{:g}/s", rate) : fmt::format("{:.3g}/min", rate * 60);
 }
-
-}  // namespace
 
 void RateMeter::advance(int64_t second) {
   if (first_ == 0) first_ = second_ = second;
@@ -239,7 +239,7 @@ void Site::counted(const Record& record, TimePoint now) {
   last_reply_ = words_of(record);
 }
 
-std::string Site::limited_by(TimePoint now, std::string_view connecting, double campaign_rate) {
+std::string Site::limited_by(TimePoint now, std::string_view connecting, std::string_view held_by) {
   if (paused(now)) {
     const Pause& pause = longer_pause();
     return fmt::format("paused for {} ({})", short_time(pause.until - now), pause.why);
@@ -249,8 +249,7 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
                        limits_.daily_from, short_time(quota_until_ - now));
   }
   if (waiting_ == 0) return "nothing";
-  const auto campaign = [&] { return fmt::format("campaign rate ({})", per_time(campaign_rate)); };
-  if (campaign_rate > 0 && held >= waiting_) return campaign();
+  if (!held_by.empty() && held >= waiting_) return std::string(held_by);
   if (!token(now)) {
     const bool learned_rate = rate_cap_.holds(now) && bucket_.rate() < limits_.rate + 1e-9;
     return fmt::format("rate ({}, {})", per_time(bucket_.rate()),
@@ -261,7 +260,7 @@ std::string Site::limited_by(TimePoint now, std::string_view connecting, double 
   if (connections_ >= limit) {
     return connections_bind(limit, connections_from(now));
   }
-  if (campaign_rate > 0 && held > 0) return campaign();
+  if (!held_by.empty() && held > 0) return std::string(held_by);
   return "nothing";
 }
 
@@ -274,7 +273,7 @@ std::string connections_bind(uint32_t limit, std::string_view from) {
   return fmt::format("connections ({}, {})", limit, from);
 }
 
-SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double campaign_rate) {
+SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, std::string_view held_by) {
   SiteSnapshot s;
   s.site = name_;
   s.provider = provider_;
@@ -288,7 +287,7 @@ SiteSnapshot Site::snapshot(TimePoint now, std::string_view connecting, double c
   s.in_doubt = in_doubt_;
   s.bounced = bounced_;
   s.rate = meter_.rate(now);
-  s.limited_by = limited_by(now, connecting, campaign_rate);
+  s.limited_by = limited_by(now, connecting, held_by);
   s.last_reply = last_reply_;
   if (paused(now)) {
     s.paused_for_ms = duration_cast<std::chrono::milliseconds>(paused_until() - now).count();

@@ -88,10 +88,10 @@ class Site {
   // Of waiting_now(): recipients of campaigns that are over their pace. Kept by the paths' Lanes.
   int64_t held = 0;
 
-  // What binds now; `connecting` says that connections are being opened or retried; campaign_rate: of one that is
-  // over its pace.
-  std::string limited_by(TimePoint now, std::string_view connecting, double campaign_rate = 0);
-  SiteSnapshot snapshot(TimePoint now, std::string_view connecting, double campaign_rate = 0);
+  // What binds now; `connecting` says that connections are being opened or retried; held_by: what holds the
+  // mail that may not go before its time.
+  std::string limited_by(TimePoint now, std::string_view connecting, std::string_view held_by = {});
+  SiteSnapshot snapshot(TimePoint now, std::string_view connecting, std::string_view held_by = {});
   // Something is remembered that must not be forgotten yet.
   bool learned(TimePoint now) const;
 

@@ -247,16 +247,22 @@ void SiteRunner::resume(std::string_view campaign, TimePoint now) {
   tools_.foreman.wake(*this);
 }
 
+std::string SiteRunner::what_holds(const CampaignControl& campaign) const {
+  if (campaign.guard.canary() && campaign.guard.left() <= 0) return "canary of the campaign";
+  if (campaign.pace.limited()) return fmt::format("campaign rate ({})", per_time(campaign.pace.rate()));
+  return fmt::format("rate ({}, all campaigns together)", per_time(tools_.pace.rate()));
+}
+
 SiteSnapshot SiteRunner::snapshot(TimePoint now) {
-  std::string connecting;
-  double campaign_rate = 0;
+  std::string connecting, held_by;
   for (const auto& pool : pools_) {
-    if (campaign_rate == 0) campaign_rate = pool->lanes().held_rate();
+    if (const auto* held = pool->lanes().held(); held != nullptr && held_by.empty())
+      held_by = what_holds(*held);
     if (connecting.empty()) connecting = pool->connecting(now);
   }
   if (waits)
     connecting = fmt::format("open connections ({}, all sites together)", tools_.turns.limit());
-  return site_.snapshot(now, connecting, campaign_rate);
+  return site_.snapshot(now, connecting, held_by);
 }
 
 }  // namespace volley::delivery

@@ -47,6 +47,7 @@ class SiteRunner : public TurnTaker {
   bool woken = false;  // is on the foreman's list
 
  private:
+  std::string what_holds(const CampaignControl& campaign) const;
   void look_around(TimePoint now);
   void make_room(TimePoint now);
   void open(TimePoint now);

@@ -39,6 +39,7 @@ struct SiteSnapshot {  // for status, explain, /metrics
 };
 
 // limited_by when all allowed connections are used.
+std::string per_time(double rate);  // "2/s", "0.5/min"
 std::string connections_bind(uint32_t limit, std::string_view from);
 
 // What a receiver made of a site's limits on one loop: the others that have sessions of it do the same.

@@ -1,9 +1,13 @@
 // Steward: what one loop does for the whole engine, once a second.
 //
-// Purpose    Finishes campaigns of which nothing is left, fills the campaign gauges, publishes the status document.
+// Purpose    Finishes campaigns of which nothing is left, keeps schedules and canaries, fills the campaign gauges,
+//            publishes the status document and so learns how many engines share the queue.
 // Ownership  References outlive it.
 // Thread     Loop 0's.
 #pragma once
+
+#include <set>
+#include <string>
 
 #include "base/net/timer.h"
 #include "engine/delivery/campaign_cache.h"
@@ -15,17 +19,22 @@ namespace volley::delivery {
 
 class Steward {
  public:
-  Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns, const StatusBoard& board,
-          metrics::Shard& shard);
+  Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns, ControlTable& controls,
+          const StatusBoard& board, metrics::Shard& shard);
   void start();
 
  private:
   void round();
+  void look_at(const queue::Campaign& record);
+  void ration_canary(const queue::Campaign& record);
 
+  net::Loop& loop_;
   queue::Door& door_;
   CampaignCache& campaigns_;
+  ControlTable& controls_;
   const StatusBoard& board_;
   metrics::Shard& shard_;
+  std::set<std::string> asked_;  // campaigns whose canary's grant is under way
   net::Timer timer_;
 };
 

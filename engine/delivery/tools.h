@@ -44,6 +44,7 @@ struct Tools {
         brakes(c.brakes),
         turns(c.connections),
         memory(c.memory),
+        pace(c.pace),
         tls_report(*c.tls),
         classifier(c.classifier),
         shard(m),
@@ -60,6 +61,7 @@ struct Tools {
   Brakes& brakes;
   ConnectionTurns turns;
   Memory& memory;
+  CampaignPace& pace;  // of everything this engine sends
   TlsReport& tls_report;
   const smtp::Classifier& classifier;
   metrics::Shard& shard;

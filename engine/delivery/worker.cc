@@ -85,7 +85,7 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
                                                shared.replay, w->shard_, *w, std::move(options));
   if (index == 0) {
     w->steward_ = std::make_unique<Steward>(w->loop_, *w->door_, w->owner_->campaigns(),
-                                            shared.board, w->shard_);
+                                            shared.controls, shared.board, w->shard_);
   }
   w->loop_.add_turn_hook(net::Phase::kJournal, *w);
   w->loop_.set_turn_observer([shard = &w->shard_](Duration worked) {

@@ -116,7 +116,7 @@ class Worker final : public SiteTable::Listener,
   void housekeeping();
   void save_memory();
   void look_whether_drained();
-  void write_down(const Record& record);
+  void write_down(const Work& work, const Record& record);
 
   EngineShared& shared_;
   unsigned index_;

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "engine/delivery/event_of.h"
 #include "engine/delivery/worker.h"
@@ -75,16 +77,22 @@ metrics::Event to_event(const Record& record) {
 }
 
 // Sites count what their sessions did.
-void Worker::on_record(const Work&, const Record& record) { write_down(record); }
+void Worker::on_record(const Work& work, const Record& record) { write_down(work, record); }
 
-void Worker::record(const Work&, const Record& record) {
-  write_down(record);
+void Worker::record(const Work& work, const Record& record) {
+  write_down(work, record);
   shard_[counter_of(record.verdict, record.lane)].add();
 }
 
-void Worker::write_down(const Record& record) {
+void Worker::write_down(const Work& work, const Record& record) {
   const uint64_t sequence = shared_.events.append(to_event(record));
   journal_->append(record, sequence);
+  const bool tried = record.verdict == Verdict::kDelivered || record.verdict == Verdict::kBounced;
+  if (!tried || !work.campaign) return;
+  if (!work.campaign->control->guard.counted(record.verdict == Verdict::kBounced)) return;
+  const queue::Campaign& campaign = work.campaign->record;
+  on_pause_campaign(campaign.id, fmt::format("more than {:g} % of its mail bounced",
+                                             campaign.stop_bounced * 100));
 }
 
 // Before this turn's bytes leave: what they tell a receiver must be written down.

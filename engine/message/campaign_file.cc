@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "base/address.h"
+#include "base/civil_time.h"
 #include "base/config.h"
 #include "base/files.h"
 #include "base/utf8.h"
+#include "base/weekly_window.h"
 #include "engine/message/file_type.h"
 #include "engine/message/headers.h"
 #include "engine/message/mustache.h"
@@ -42,6 +44,9 @@ class Reader {
   void header_table();
   void files();
   void policy();
+  void schedule();
+  std::optional<int64_t> moment(std::string_view key);
+  void brakes();
   std::string text(std::string_view key);
   void check_template(Table& table, std::string_view key, std::string_view value);
   std::string path(std::string_view key);
@@ -237,6 +242,42 @@ void Reader::policy() {
   }
 }
 
+std::optional<int64_t> Reader::moment(std::string_view key) {
+  const auto text = root_.string(key);
+  if (!text) return std::nullopt;
+  auto parsed = parse_moment(*text);
+  if (parsed.ok()) return *parsed;
+  root_.fail(key, fmt::format("{}: {}", key, parsed.error().message));
+  return std::nullopt;
+}
+
+void Reader::schedule() {
+  spec_.start_ms = moment("start");
+  spec_.end_ms = moment("end");
+  if (spec_.start_ms && spec_.end_ms && *spec_.end_ms <= *spec_.start_ms)
+    root_.fail("end", "end: not after start");
+  if (const auto text = root_.string("window")) {
+    auto window = WeeklyWindow::parse(*text);
+    if (!window.ok()) return root_.fail("window", "window: " + window.error().message);
+    spec_.window = window->text();
+  }
+}
+
+void Reader::brakes() {
+  const int64_t canary = root_.integer("canary").value_or(0);
+  if (root_.has("canary") && canary < 1) root_.fail("canary", "canary: expected at least 1");
+  spec_.canary = static_cast<uint64_t>(std::max<int64_t>(0, canary));
+  auto stop = root_.table("stop");
+  if (!stop) return;
+  spec_.stop_bounced = stop->fraction("bounced");
+  if (!stop->has("bounced")) stop->fail("bounced", "missing, as in bounced = \"5%\"");
+  if (spec_.stop_bounced && *spec_.stop_bounced <= 0)
+    stop->fail("bounced", "bounced: expected more than zero");
+  const int64_t after = stop->integer("after").value_or(static_cast<int64_t>(spec_.stop_after));
+  if (after < 1) stop->fail("after", "after: expected at least 1");
+  spec_.stop_after = static_cast<uint64_t>(std::max<int64_t>(1, after));
+}
+
 Status Reader::check_files() {
   std::vector<std::pair<std::string, std::string>> named = {{"text_file", spec_.text_file},
                                                             {"html_file", spec_.html_file}};
@@ -267,6 +308,8 @@ Result<CampaignSpec> Reader::run() {
   header_table();
   files();
   policy();
+  schedule();
+  brakes();
   if (Status status = config_.finish(); !status.ok()) return status.error();
   if (Status status = check_files(); !status.ok()) return status.error();
   return std::move(spec_);

@@ -49,6 +49,11 @@ struct CampaignSpec {
   std::optional<double> rate;
   std::optional<Duration> first_delay, max_delay, give_up_after;
   std::optional<bool> sign;
+  std::optional<int64_t> start_ms, end_ms;  // Unix
+  std::string window;                       // base/weekly_window.h
+  std::optional<double> stop_bounced;       // 0..1, of stop_after outcomes at least
+  uint64_t stop_after = 1000;
+  uint64_t canary = 0;  // recipients; 0: none
   uint32_t priority = 10;  // weight among campaigns of the same domain, 1..100
 
   const std::string& identity() const { return id.empty() ? name : id; }

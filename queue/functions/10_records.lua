@@ -31,18 +31,22 @@ local function put(keys, args)
   return 1
 end
 
--- status(engine, json): what an engine says of itself, stamped with the server's time.
+-- status(engine, json): what an engine says of itself, stamped with the server's time. Returns how many have lately.
 local function status(keys, args)
-  local key = keys[1] .. 'engines'
-  local now = now_ms()
-  if redis.call('HLEN', key) > 64 then
-    local all = redis.call('HGETALL', key)
-    for i = 1, #all, 2 do
-      if number(string.match(all[i + 1], '^%d+')) < now - 86400000 then redis.call('HDEL', key, all[i]) end
+  local key, alive = keys[1] .. 'engines', keys[1] .. 'alive'
+  local now, live = now_ms(), 0
+  redis.call('HSET', key, args[1], now .. '|' .. args[2])
+  redis.call('HSET', alive, args[1], now)
+  local seen = redis.call('HGETALL', alive)
+  for i = 1, #seen, 2 do
+    local age = now - number(seen[i + 1])
+    if age < 10000 then live = live + 1 end
+    if age > 86400000 then
+      redis.call('HDEL', alive, seen[i])
+      redis.call('HDEL', key, seen[i])
     end
   end
-  redis.call('HSET', key, args[1], now .. '|' .. args[2])
-  return 1
+  return live
 end
 
 -- changed(): a campaign's record changed. INCR, but for a full server too.
@@ -50,6 +54,20 @@ local function changed(keys)
   return redis.call('INCR', keys[1] .. 'rev')
 end
 
+-- grant(engine, token, wanted, limit): how many more of a canary's recipients this engine may try; all engines together the limit.
+-- Asked again with the same token, because the reply was lost, it is the same grant.
+local function grant(keys, args)
+  local key, engine, token = keys[1] .. 'canary', args[1], args[2]
+  local have = redis.call('HMGET', key, 'given', 'e:' .. engine)
+  local before, amount = string.match(have[2] or '', '^([^|]*)|(%d+)$')
+  if before == token then return tonumber(amount) end
+  local given = number(have[1])
+  amount = math.max(0, math.min(tonumber(args[3]), tonumber(args[4]) - given))
+  if amount > 0 then redis.call('HSET', key, 'given', given + amount, 'e:' .. engine, token .. '|' .. amount) end
+  return amount
+end
+
+redis.register_function{function_name = 'volley1_grant', flags = {'allow-oom'}, callback = grant}
 redis.register_function{function_name = 'volley1_changed', flags = {'allow-oom'}, callback = changed}
 redis.register_function{function_name = 'volley1_meta', flags = {'allow-oom'}, callback = meta}
 redis.register_function{function_name = 'volley1_create', callback = create}
