@@ -1,4 +1,4 @@
-// volley campaign list|show|pause|resume|cancel: control through the queue's campaign records.
+// volley campaign list|show|pause|resume|cancel|export: control through the queue's campaign records.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -131,6 +131,7 @@ void add_campaign(Command& root, Context& context) {
   add_action(command, context, "cancel", "send nothing more of it, for good", true, [](auto& place, auto& options) {
     return change(place.store(), options, queue::CampaignState::kCancelled, "cancelled by command");
   });
+  add_campaign_export(command, context);
 }
 
 }  // namespace volley::cli
