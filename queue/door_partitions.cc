@@ -56,7 +56,7 @@ void add_single_notes(Command& command, const Settlement& s) {
 }
 
 Command settle_command(const Settlement& s, int64_t wheel) {
-  uint64_t by_outcome[5] = {};
+  uint64_t by_outcome[6] = {};
   for (const FinalOutcome& o : s.outcomes) ++by_outcome[static_cast<size_t>(o.outcome)];
   Command command = Command::function("volley1_settle", partition_key(s.partition));
   command.number(static_cast<int64_t>(s.epoch))

@@ -19,8 +19,10 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "queue/campaign.h"
+#include "queue/change.h"
 #include "queue/types.h"
 #include "queue/url.h"
+#include "queue/walk.h"
 
 namespace volley::metrics {
 struct Shard;
@@ -118,8 +120,16 @@ class Store {
   Result<std::string> content(std::string_view id);
   // Suppression set of a campaign: keyed hashes of folded addresses (base/hash.h), replaced as a whole.
   Status put_suppressions(std::string_view id, std::string_view packed_hashes);
-  // Final outcomes, streamed in blocks; false from the callback stops.
-  Status each_outcome(std::string_view id, const std::function<bool(const FinalOutcome&)>& visit);
+  // Final outcomes, streamed in blocks; false from the callback stops. `domain`: only where that domain's mail lies, which is
+  // not its own only.
+  Status each_outcome(std::string_view id, const std::function<bool(const FinalOutcome&)>& visit,
+                      std::string_view domain = {});
+
+  // --- what is queued, recipient by recipient
+  Status walk(const WalkFilter& filter, const WalkVisitor& visitor);
+  Result<ChangeResult> change(Change what, const Found& found, std::span<const size_t> picked);
+  // Domains of one lane that rest may be offered now. Returns how many rested.
+  Result<uint64_t> wake(const Destination& destination, uint32_t partition);
 
   // --- single messages, transactional lane
   Result<SubmitResult> submit(const SingleMessage& message, std::string& id_out);

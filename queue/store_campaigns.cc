@@ -18,9 +18,9 @@ Error no_campaign(std::string_view id) {
 
 }  // namespace
 
-const std::vector<std::string_view> kCountFields = {"accepted",      "delivered",  "bounced",
-                                                    "expired",       "suppressed", "in_flight",
-                                                    "waiting_retry", "deferrals",  "parked"};
+const std::vector<std::string_view> kCountFields = {
+    "accepted",      "delivered", "bounced", "expired",   "suppressed", "in_flight",
+    "waiting_retry", "deferrals", "parked",  "cancelled", "held"};
 
 Command counts_command(uint32_t partition, std::string_view id) {
   Command command("HMGET");
@@ -29,7 +29,7 @@ Command counts_command(uint32_t partition, std::string_view id) {
   return command;
 }
 
-// Cancelled recipients are not counted one by one: cancelling is at once, whatever lies in the lists.
+// A cancelled campaign's recipients are not counted one by one: cancelling is at once, whatever lies in the lists.
 Counts counts_of(const ReplyView& fields, bool cancelled) {
   Counts c;
   c.accepted = fields.at(0).unsigned_number();
@@ -41,9 +41,10 @@ Counts counts_of(const ReplyView& fields, bool cancelled) {
   c.waiting_retry = cancelled ? 0 : fields.at(6).unsigned_number();
   c.deferrals = fields.at(7).unsigned_number();
   c.parked = cancelled ? 0 : fields.at(8).unsigned_number();
+  c.held = cancelled ? 0 : fields.at(10).unsigned_number();
   const uint64_t finals = c.delivered + c.bounced + c.expired + c.suppressed;
-  c.queued = cancelled ? c.in_flight : c.accepted - finals;
-  c.cancelled = cancelled ? c.accepted - finals - c.in_flight : 0;
+  c.cancelled = cancelled ? c.accepted - finals - c.in_flight : fields.at(9).unsigned_number();
+  c.queued = c.accepted - finals - c.cancelled;
   return c;
 }
 
@@ -254,9 +255,10 @@ Status Store::put_suppressions(std::string_view id, std::string_view packed_hash
 }
 
 Status Store::each_outcome(std::string_view id,
-                           const std::function<bool(const FinalOutcome&)>& visit) {
+                           const std::function<bool(const FinalOutcome&)>& visit,
+                           std::string_view domain) {
   constexpr int64_t kBlocks = 64;
-  for (uint32_t p = 0; p < impl_->partitions; ++p) {
+  for (const uint32_t p : partitions_of(domain, impl_->partitions)) {
     for (int64_t from = 0;; from += kBlocks) {
       auto blocks = impl_->link.run(Command("LRANGE")
                                         .arg(partition_key(p, fmt::format("o:{}", id)))

@@ -15,7 +15,10 @@ struct Store::Impl {
   StoreLink link;
   uint32_t partitions = 0;
   std::string dedupe_key;
+  std::string tool_name;  // of this Store among those that change what is queued
+  int64_t changes = 0;    // sequence of its changes
 
+  const std::string& tool();
   Result<Campaign> get(std::string_view id);  // kData when absent
   // Reads, changes, compares and sets, until nobody was faster. `change` returns false when there is nothing to do.
   Status update(std::string_view id,

@@ -34,6 +34,20 @@ uint32_t partition_of(std::string_view queue_domain, uint32_t partitions) {
   return static_cast<uint32_t>(xxh64(queue_domain) % partitions);
 }
 
+std::vector<uint32_t> partitions_of(std::string_view domain, uint32_t partitions) {
+  std::vector<uint32_t> out;
+  if (domain.empty()) {
+    for (uint32_t p = 0; p < partitions; ++p) out.push_back(p);
+    return out;
+  }
+  for (uint64_t split = 0; split < kSplits; ++split) {
+    out.push_back(partition_of(queue_domain(domain, split), partitions));
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
 std::string_view to_string(Outcome outcome) {
   switch (outcome) {
     case Outcome::kDelivered:
@@ -44,6 +58,8 @@ std::string_view to_string(Outcome outcome) {
       return "expired";
     case Outcome::kSuppressed:
       return "suppressed";
+    case Outcome::kCancelled:
+      return "cancelled";
   }
   return "unknown";
 }
@@ -64,6 +80,7 @@ Counts& Counts::operator+=(const Counts& other) {
   deferrals += other.deferrals;
   waiting_retry += other.waiting_retry;
   parked += other.parked;
+  held += other.held;
   return *this;
 }
 

@@ -35,8 +35,17 @@ struct Destination {
 std::string queue_domain(std::string_view domain, uint64_t number);
 std::string_view domain_of(std::string_view queue_domain);  // without '#k'
 uint32_t partition_of(std::string_view queue_domain, uint32_t partitions);
+// Where a domain's mail may lie, sorted; of no domain (""): all partitions.
+std::vector<uint32_t> partitions_of(std::string_view domain, uint32_t partitions);
 
-enum class Outcome : uint8_t { kDelivered = 1, kBounced = 2, kExpired = 3, kSuppressed = 4 };
+// kCancelled: taken out of the queue by an operator, one by one. (A cancelled campaign's rest has no outcomes.)
+enum class Outcome : uint8_t {
+  kDelivered = 1,
+  kBounced = 2,
+  kExpired = 3,
+  kSuppressed = 4,
+  kCancelled = 5
+};
 std::string_view to_string(Outcome outcome);
 std::string_view to_string(Lane lane);
 
@@ -50,11 +59,11 @@ struct FinalOutcome {
 };
 
 // Numbers of one campaign. accepted = delivered + bounced + expired + suppressed + cancelled + queued, always;
-// queued includes in_flight. deferrals counts attempts, not recipients.
+// queued includes in_flight and held. deferrals counts attempts, not recipients.
 struct Counts {
   uint64_t accepted = 0, delivered = 0, bounced = 0, expired = 0, suppressed = 0, cancelled = 0,
            queued = 0;
-  uint64_t in_flight = 0, deferrals = 0, waiting_retry = 0, parked = 0;
+  uint64_t in_flight = 0, deferrals = 0, waiting_retry = 0, parked = 0, held = 0;
   Counts& operator+=(const Counts& other);
 };
 

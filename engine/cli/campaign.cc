@@ -1,4 +1,4 @@
-// volley campaign list|show|pause|resume|cancel: control through the queue's campaign records.
+// volley campaign list|show|pause|resume|cancel|export: control through the queue's campaign records.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -134,6 +134,7 @@ void add_campaign(Command& root, Context& context) {
     return change(place.store(), options, queue::CampaignState::kCancelled, "cancelled by command");
   });
   add_campaign_settings(command, context);
+  add_campaign_export(command, context);
 }
 
 }  // namespace volley::cli

@@ -31,6 +31,9 @@ Result<Settings> settings_for(const CommonOptions& options);
 void add_send(Command& root, Context& context);
 void add_serve(Command& root, Context& context);
 void add_campaign(Command& root, Context& context);
+void add_campaign_export(Command& campaign, Context& context);  // `volley campaign export`
+void add_queue(Command& root, Context& context);
+void add_trace(Command& root, Context& context);
 void add_status(Command& root, Context& context);
 void add_render(Command& root, Context& context);
 void add_sink(Command& root, Context& context);

@@ -37,7 +37,7 @@ void QueueGauges::fill(metrics::Shard& scratch) {
     refresh();
     next_ = now + kRefresh;
   }
-  const uint64_t later = counts_.waiting_retry + counts_.parked;
+  const uint64_t later = counts_.waiting_retry + counts_.parked + counts_.held;
   scratch[metrics::Metric::kQueued].add(counts_.queued - std::min(counts_.queued, later));
   scratch[metrics::Metric::kWaitingRetry].add(counts_.waiting_retry);
   scratch[metrics::Metric::kParked].add(counts_.parked);

@@ -33,6 +33,8 @@ int run(int argc, char** argv, Host& host) {
         add_send(root, context);
         add_serve(root, context);
         add_campaign(root, context);
+        add_queue(root, context);
+        add_trace(root, context);
         add_status(root, context);
         add_render(root, context);
         add_check(root, context);

@@ -39,8 +39,11 @@ std::string next_in(int64_t ms) {
 }
 
 std::string all_wait(const json& status, const queue::Counts& counts) {
-  if (counts.queued == 0 || counts.waiting_retry < counts.queued) return {};
-  std::string line = fmt::format("all {} left wait for a retry", format_count(counts.queued));
+  if (counts.queued == 0 || counts.waiting_retry + counts.held < counts.queued) return {};
+  const std::string held = fmt::format("{} held: `volley queue release`", format_count(counts.held));
+  if (counts.waiting_retry == 0) return held;
+  std::string line = counts.held == 0 ? "all " : held + ", the other ";
+  line += fmt::format("{} left wait for a retry", format_count(counts.waiting_retry));
   if (const std::string reply = last_reply(status); !reply.empty()) line += ": " + reply;
   const auto due = status.value("next_due_ms", int64_t{-1});
   if (due > 0) line += fmt::format(" (next in {})", next_in(due));

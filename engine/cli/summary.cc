@@ -18,7 +18,13 @@ std::string queued_note(const queue::Campaign& campaign, const queue::Counts& co
     return "in flight: their engine tells what became of them; one that was killed, at its next "
            "start";
   }
-  return counts.waiting_retry > 0 ? format_count(counts.waiting_retry) + " wait for a retry" : "";
+  std::string note;
+  if (counts.waiting_retry > 0) note = format_count(counts.waiting_retry) + " wait for a retry";
+  if (counts.held > 0) {
+    note += fmt::format("{}{} held: `volley queue release --campaign {}`", note.empty() ? "" : ", ",
+                        format_count(counts.held), campaign.id);
+  }
+  return note;
 }
 
 }  // namespace

@@ -21,8 +21,15 @@ struct UserHeader {
   RowTemplate value;
 };
 
-// The campaign's identity as Message-ID may carry it: dot-atom characters, short.
-std::string tag_of(std::string_view id) {
+bool has_scheme(std::string_view uri, std::string_view scheme) {
+  if (uri.size() <= scheme.size()) return false;
+  return std::equal(scheme.begin(), scheme.end(), uri.begin(),
+                    [](char s, char u) { return s == ascii_lower(u); });
+}
+
+}  // namespace
+
+std::string message_id_tag(std::string_view id) {
   std::string tag;
   for (char c : id.substr(0, 40)) {
     const bool keep = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -31,14 +38,6 @@ std::string tag_of(std::string_view id) {
   }
   return tag.empty() ? "volley" : tag;
 }
-
-bool has_scheme(std::string_view uri, std::string_view scheme) {
-  if (uri.size() <= scheme.size()) return false;
-  return std::equal(scheme.begin(), scheme.end(), uri.begin(),
-                    [](char s, char u) { return s == ascii_lower(u); });
-}
-
-}  // namespace
 
 struct Renderer::Impl {
   std::string tag;
@@ -201,7 +200,7 @@ Result<std::unique_ptr<Renderer>> Renderer::compile(const Content& content,
   if (Status status = impl->compile_to(content, compiler); !status.ok()) return status.error();
   if (Status status = impl->compile_lines(content, compiler); !status.ok()) return status.error();
   if (Status status = impl->compile_body(content, compiler); !status.ok()) return status.error();
-  impl->tag = tag_of(content.id);
+  impl->tag = message_id_tag(content.id);
   impl->revision = content.revision();
   impl->same_for_all = !impl->to_address.empty() && impl->constant();
   auto renderer = std::unique_ptr<Renderer>(new Renderer(std::move(impl)));

@@ -64,6 +64,9 @@ class Renderer {
   std::unique_ptr<Impl> impl_;
 };
 
+// What a campaign is called in its Message-IDs: dot-atom characters without dots, short.
+std::string message_id_tag(std::string_view campaign_id);
+
 // Every variable the content uses, before any list is open: `name` and `file:line:column`.
 struct ContentVariable {
   std::string name;

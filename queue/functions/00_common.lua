@@ -16,6 +16,8 @@
 --   P pg                 HASH n -> numbers already settled
 --   P rb                 ZSET bucket|lt|camp|dom -> due (ms);  P r:<the same>  LIST of chunks
 --   P dead               HASH n -> as inf: parked chunks, still in f:<n>
+--   P hd:<camp>          SET  of domains of a campaign with held mail;  P <lt>:h:<camp>:<dom>  LIST of chunks held
+--   P ops                HASH operator's tool -> its last change and what came of it; for an hour
 --   P c:<camp>           HASH counters, mark, iepoch, state, rev, weight
 --   P o:<camp>           LIST of packed final outcomes
 --   P m:<number>         HASH status of a single message;  P x:<number>  its content when it is large
@@ -50,6 +52,18 @@ end
 
 local function list_key(P, lt, camp, dom)
   return P .. lt .. ':q:' .. camp .. ':' .. dom
+end
+
+local function held_key(P, lt, camp, dom)
+  return P .. lt .. ':h:' .. camp .. ':' .. dom
+end
+
+-- A bounded step of dropping what is held of a campaign; true when more is left.
+local function drop_held(P, lt, camp)
+  for _, dom in ipairs(redis.call('SPOP', P .. 'hd:' .. camp, 500)) do
+    redis.call('UNLINK', held_key(P, lt, camp, dom))
+  end
+  return redis.call('EXISTS', P .. 'hd:' .. camp) == 1
 end
 
 local function pack_lease(m)

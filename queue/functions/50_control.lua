@@ -21,7 +21,8 @@ local function apply(keys, args)
       redis.call('UNLINK', list_key(P, lt, camp, dom))
     end
   end
-  return redis.call('EXISTS', pk)
+  local held = is_over(state) and drop_held(P, lt, camp)
+  return (held or redis.call('EXISTS', pk) == 1) and 1 or 0
 end
 
 -- unpark(camp): parked chunks become leases of epoch 0, so that the next recovery takes them up, progress and all; leases on their
@@ -71,7 +72,8 @@ local function purge(keys, args)
     for _, dom in ipairs(redis.call('SPOP', P .. 'pk:' .. camp, 500)) do
       redis.call('UNLINK', list_key(P, lt, camp, dom))
     end
-    return {redis.call('EXISTS', P .. 'pk:' .. camp) == 1 and 0 or 1, '0'}
+    local held = drop_held(P, lt, camp)
+    return {(held or redis.call('EXISTS', P .. 'pk:' .. camp) == 1) and 0 or 1, '0'}
   end
   if phase == 1 then
     local page = redis.call('ZSCAN', P .. lt .. ':doms', cursor, 'COUNT', 300)

@@ -56,15 +56,17 @@ class Contract(unittest.TestCase):
     def test_the_manual_has_every_option(self):
         manual = (SOURCE / "docs/volley.1").read_text().replace("\\-", "-")
         sections = {part.split("\n", 1)[0]: part for part in manual.split("\n.SH ")}
-        for command in ("send", "serve", "campaign list", "status", "check", "render", "dkim keygen", "sink"):
-            section = sections["CAMPAIGN" if command.startswith("campaign") else command.upper()]
+        for command in ("send", "serve", "campaign list", "campaign export", "queue list", "queue count", "queue export", "queue hold",
+                        "queue release", "queue delete", "queue retry", "queue flush", "trace", "status", "check", "render", "dkim keygen", "sink"):
+            section = sections[command.split()[0].upper() if command.split()[0] in ("campaign", "queue") else command.upper()]
             options = re.findall(r"^  (?:-c,)?(--[a-z0-9-]+)", volley(*command.split(), "--help", check=0).stdout, re.M)
             for option in set(options) - {"--help", "--config", "--data", "--queue"}:
                 self.assertRegex(section, re.escape(option) + r"\b(?!-)", command)
 
     def test_options_of_every_subcommand(self):
         for command in (["send"], ["serve"], ["campaign", "list"], ["campaign", "show"], ["campaign", "pause"],
-                        ["campaign", "resume"], ["campaign", "cancel"], ["status"], ["render"], ["check"]):
+                        ["campaign", "resume"], ["campaign", "cancel"], ["campaign", "export"], ["queue", "list"],
+                        ["queue", "hold"], ["trace"], ["status"], ["render"], ["check"]):
             text = volley(*command, "--help", check=0).stdout
             for option in ("-c", "--data", "--queue"):
                 self.assertIn(option, text, command)
@@ -106,7 +108,8 @@ class Contract(unittest.TestCase):
     def test_looking_makes_no_queue(self):
         with workdir() as where, Sink(where) as sink:
             (where / "empty").mkdir()
-            for command in (["campaign", "list"], ["campaign", "show", "test"], ["campaign", "resume", "test"], ["status"]):
+            for command in (["campaign", "list"], ["campaign", "show", "test"], ["campaign", "resume", "test"], ["queue", "list"],
+                            ["trace", "a@example.com"], ["status"]):
                 for data in ("none", "empty", "sink.log"):
                     result = volley(*command, "--data", where / data, check=66)
                     self.assertIn(f"volley: {where / data}: there is no queue in this data directory", result.stderr)

@@ -1,0 +1,30 @@
+// Changing what is queued: an operator's hold, release, delete and retry.
+//
+// Purpose   Store::change() takes picked recipients out of one chunk that a walk found, and puts them where the verb says:
+//             kHold     ready, waiting -> held; still counted as queued
+//             kRelease  held -> ready, or waiting when its time has not come
+//             kDelete   all but in flight -> final, as Outcome::kCancelled; a single message's status becomes "cancelled"
+//             kRetry    waiting -> ready, and its domain rests no longer
+//           One call, atomic: the chunk must still be there as it was seen. Engines need not stop for it.
+// Repeating A call whose answer was lost is repeated and changes nothing twice.
+// Thread    As Store.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "queue/walk.h"
+
+namespace volley::queue {
+
+enum class Change : uint8_t { kHold, kRelease, kDelete, kRetry };
+std::string_view to_string(Change change);
+bool applies_to(Change change, Where where);
+
+enum class ChangeResult {
+  kChanged,
+  kMoved,  // the chunk went on meanwhile: nothing was changed
+  kOver,   // the campaign was cancelled meanwhile
+};
+
+}  // namespace volley::queue
