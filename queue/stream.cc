@@ -106,17 +106,19 @@ Status IntakeStream::publish(std::span<const std::vector<StreamField>> results) 
   return done ? Status() : done.error();
 }
 
-// Deleted first: what is pending and deleted is read again as an entry without fields, and settled again. The other way round a
-// crash between the two would leave an entry that nobody ever reads.
+// Deleted first, and acknowledged only when that is done: what is deleted and pending is read again as an entry without fields,
+// and settled again. The other way round it would be an entry that nobody ever reads.
 Status IntakeStream::settle(std::span<const std::string_view> ids) {
   if (ids.empty()) return {};
-  std::vector<Command> commands;
-  commands.emplace_back("XDEL").arg(kIntakeStream);
-  commands.emplace_back("XACK").arg(kIntakeStream).arg(kIntakeGroup);
-  for (Command& command : commands) {
-    for (const std::string_view id : ids) command.arg(id);
+  Command remove("XDEL"), acknowledge("XACK");
+  remove.arg(kIntakeStream);
+  acknowledge.arg(kIntakeStream).arg(kIntakeGroup);
+  for (const std::string_view id : ids) {
+    remove.arg(id);
+    acknowledge.arg(id);
   }
-  auto done = link_.run(commands);
+  if (auto done = link_.run(remove); !done) return done.error();
+  auto done = link_.run(acknowledge);
   return done ? Status() : done.error();
 }
 
