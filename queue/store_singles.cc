@@ -184,7 +184,8 @@ Result<std::optional<SingleStatus>> Store::single(std::string_view id) {
 }
 
 Result<IntakeBacklog> Store::intake_backlog() {
-  const Command lengths[] = {Command("XLEN").arg(kIntakeStream), Command("XLEN").arg(kIntakeParked)};
+  const Command lengths[] = {Command("XLEN").arg(kIntakeStream),
+                             Command("XLEN").arg(kIntakeParked)};
   auto answers = impl_->link.run(lengths);
   if (!answers) return answers.error();
   return IntakeBacklog{answers->at(0).view().unsigned_number(),

@@ -61,7 +61,8 @@ Result<Json> parse_strictly(std::string_view body, int max_depth, std::string_vi
   } catch (const Json::exception& e) {
     const std::string_view what = e.what();
     const size_t at = what.find("] ");  // "[json.exception.parse_error.101] parse error at ..."
-    return no_json(wanted, sanitize(at == std::string_view::npos ? what : what.substr(at + 2), 200));
+    return no_json(wanted,
+                   sanitize(at == std::string_view::npos ? what : what.substr(at + 2), 200));
   }
   if (!strict.problem().empty()) return no_json(wanted, strict.problem());
   return json;

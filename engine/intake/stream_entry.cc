@@ -71,8 +71,11 @@ Result<std::vector<StreamItem>> read_entry(std::span<const queue::StreamField> f
   auto message = parse_single(*all->message);
   if (!message) return message.error();
   std::vector<StreamItem> out;
-  out.push_back({std::nullopt, {}, std::string(all->key.value_or("")),
-                 fingerprint_of(*all->message), std::move(message)});
+  out.push_back({std::nullopt,
+                 {},
+                 std::string(all->key.value_or("")),
+                 fingerprint_of(*all->message),
+                 std::move(message)});
   return out;
 }
 

@@ -89,8 +89,7 @@ struct StreamReader::Impl {
 
 Status StreamReader::Impl::open_store() {
   if (store) return {};
-  auto opened =
-      queue::Store::open(options.queue, options.partitions, options.memory_durability);
+  auto opened = queue::Store::open(options.queue, options.partitions, options.memory_durability);
   if (!opened) return opened.error();
   store = std::move(*opened);
   store->set_counters(&counters);
@@ -113,8 +112,7 @@ Result<queue::IntakeBatch> StreamReader::Impl::read() {
 void StreamReader::Impl::check(const IntakeEntry& entry, StreamItem item, Group& group) {
   Fate fate{&entry, std::move(item), {}, {}};
   if (fate.item.message) {
-    auto message =
-        to_submit(std::move(*fate.item.message), senders, options.partitions, random);
+    auto message = to_submit(std::move(*fate.item.message), senders, options.partitions, random);
     if (message) {
       message->idempotency_key =
           fate.item.key.empty() ? entry_key(entry.id, fate.item.index) : fate.item.key;

@@ -27,12 +27,13 @@ struct StreamOptions {
   queue::QueueUrl queue;
   uint32_t partitions = queue::kDefaultPartitions;
   bool memory_durability = false;
-  std::vector<std::string> senders;  // as ApiOptions'
-  std::string engine_id;             // the consumer's name
-  std::function<void()> on_queued;   // wake the engine; on the reader's thread
+  std::vector<std::string> senders;                // as ApiOptions'
+  std::string engine_id;                           // the consumer's name
+  std::function<void()> on_queued;                 // wake the engine; on the reader's thread
   Duration wait = std::chrono::milliseconds(250);  // for new entries, and at most for stop()
-  Duration idle = std::chrono::minutes(1);         // an entry nobody touched for so long has a dead reader
-  Duration patience = std::chrono::seconds(5);     // for a queue that does not answer, and at most for stop()
+  Duration idle = std::chrono::minutes(1);  // an entry nobody touched for so long has a dead reader
+  Duration patience =
+      std::chrono::seconds(5);  // for a queue that does not answer, and at most for stop()
 };
 
 class StreamReader {

@@ -38,7 +38,8 @@ TEST(StreamEntry, WhatIsNoEntry) {
   EXPECT_EQ(refusal({{"message", kMessage}, {"message", kMessage}}), "field message stands twice");
   EXPECT_EQ(refusal({{"message", kMessage}, {"batch", "[]"}}),
             "fields message and batch: one of them, not both");
-  EXPECT_EQ(refusal({{"batch", "[]"}, {"key", "k"}}), "key: belongs into each message of the batch");
+  EXPECT_EQ(refusal({{"batch", "[]"}, {"key", "k"}}),
+            "key: belongs into each message of the batch");
   EXPECT_EQ(refusal({{"message", kMessage}, {"key", "two words"}}),
             "key: at most 255 visible ASCII characters");
   EXPECT_EQ(refusal({{"message", "{"}}).find("the body is no JSON object: parse error"), 0u);
@@ -64,8 +65,9 @@ TEST(StreamEntry, ABatchWithBadOnesAmongTheGood) {
   const std::string good = kMessage, keyed = "{\"key\": \"k\"," + good.substr(1);
   const std::string with_headers =
       good.substr(0, good.size() - 1) + R"(, "headers": {"X-Order": "1"}})";
-  const std::string batch = "[" + good + ", " + keyed + R"(, 7, {"key": 7}, {"to": "x"}, {"key": "a b"}, )" +
-                            with_headers + "]";
+  const std::string batch = "[" + good + ", " + keyed +
+                            R"(, 7, {"key": 7}, {"to": "x"}, {"key": "a b"}, )" + with_headers +
+                            "]";
   const auto items = read_entry(Fields{{"batch", batch}});
   ASSERT_TRUE(items.ok()) << items.error().message;
   ASSERT_EQ(items->size(), 7u);

@@ -121,7 +121,8 @@ TEST_F(StreamReaderTest, NobodyMaySendWithoutSenders) {
 
 TEST_F(StreamReaderTest, ABatchWithOneBadMessage) {
   StreamReader reader(options(), registry);
-  Json good = message("a@example.org"), bad = message("b@example.org"), last = message("c@example.org");
+  Json good = message("a@example.org"), bad = message("b@example.org"),
+       last = message("c@example.org");
   bad["colour"] = "red";
   bad["key"] = "order-2";
   add({"batch", Json{good, bad, last}.dump()});
@@ -199,7 +200,8 @@ TEST_F(StreamReaderTest, WhileTheQueueRefusesEntriesWaitInOrder) {
   EXPECT_EQ(*reader.round(), 0u);  // the group is there
   std::vector<std::string> ids;
   for (int i = 0; i < 40; ++i)
-    ids.push_back(add({"message", i % 10 == 7 ? "{" : message("u" + std::to_string(i) + "@example.org").dump()}));
+    ids.push_back(add(
+        {"message", i % 10 == 7 ? "{" : message("u" + std::to_string(i) + "@example.org").dump()}));
   redis.run({"CONFIG", "SET", "maxmemory", "1"});
   for (int i = 0; i < 3; ++i) {
     const auto refused = reader.round();
