@@ -63,6 +63,10 @@ enum class Metric : uint16_t {
   kHttpRequests,
   kHttpRefused,
   kMessagesAccepted,
+  kIntakeAccepted,
+  kIntakeParked,
+  kIntakeWaitingEntries,  // gauge
+  kIntakeParkedEntries,   // gauge
   // process
   kLoopTurns,
   kSlowTurns,  // over 10 ms

@@ -1,4 +1,5 @@
-// The names of things in Redis. Every key starts with `volley:` and has exactly one hash tag.
+// The names of things in Redis. Every key starts with `volley:` and has exactly one hash tag, but for the intake stream's
+// (queue/stream.h), whose names producers write by hand.
 //
 // Purpose  The prefixes that functions get as their only key, and the few keys that plain commands read. What lies below
 //          a partition's prefix is described in functions/00_common.lua.

@@ -36,7 +36,12 @@ struct EngineStatus {  // what an engine publishes of itself every second
   std::string json;  // engine/delivery's status document
 };
 
-enum class SubmitResult { kQueued, kAlreadyThere, kConflict };
+enum class SubmitResult {
+  kQueued,
+  kAlreadyThere,  // the same key with the same body, queued before
+  kConflict,      // the same key with another body
+  kRefused,       // cannot be queued, now or later
+};
 
 struct SingleMessage {
   uint64_t number = 0;  // unique; also what `id` encodes
@@ -46,6 +51,18 @@ struct SingleMessage {
       content;  // message::Content bytes; over kMaxInlineContent it is stored once as a reference
   std::string idempotency_key;   // empty: none
   std::string body_fingerprint;  // decides between replay and conflict
+};
+
+struct Submitted {
+  SubmitResult result = SubmitResult::kQueued;
+  std::string id;
+  std::string reason;  // of kRefused
+};
+
+// How much lies in the intake stream (queue/stream.h).
+struct IntakeBacklog {
+  uint64_t waiting = 0;  // entries that are not settled yet
+  uint64_t parked = 0;   // entries that somebody has to look at
 };
 
 struct SingleStatus {
@@ -133,7 +150,11 @@ class Store {
 
   // --- single messages, transactional lane
   Result<SubmitResult> submit(const SingleMessage& message, std::string& id_out);
+  // The same for many, in three round trips; the answers are in their order. After an error some may be queued: with keys,
+  // the same call again queues the others.
+  Result<std::vector<Submitted>> submit(std::span<const SingleMessage> messages);
   Result<std::optional<SingleStatus>> single(std::string_view id);
+  Result<IntakeBacklog> intake_backlog();
 
   // --- engines
   Result<std::vector<EngineStatus>> engines();

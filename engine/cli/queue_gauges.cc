@@ -18,6 +18,7 @@ QueueGauges::QueueGauges(std::unique_ptr<queue::Store> store) : store_(std::move
 }
 
 void QueueGauges::refresh() {
+  if (auto intake = store_->intake_backlog()) intake_ = *intake;
   auto campaigns = store_->list();
   if (!campaigns) return;
   queue::Counts sum;
@@ -41,6 +42,8 @@ void QueueGauges::fill(metrics::Shard& scratch) {
   scratch[metrics::Metric::kQueued].add(counts_.queued - std::min(counts_.queued, later));
   scratch[metrics::Metric::kWaitingRetry].add(counts_.waiting_retry);
   scratch[metrics::Metric::kParked].add(counts_.parked);
+  scratch[metrics::Metric::kIntakeWaitingEntries].add(intake_.waiting);
+  scratch[metrics::Metric::kIntakeParkedEntries].add(intake_.parked);
 }
 
 void export_queue(metrics::Registry& registry, std::unique_ptr<queue::Store> store) {

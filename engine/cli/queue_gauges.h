@@ -1,4 +1,4 @@
-// Gauges of the whole queue for /metrics: due now, waiting for a retry, parked.
+// Gauges of the whole queue for /metrics: due now, waiting for a retry, parked; and how much lies in the intake stream.
 //
 // Purpose    Asked of the queue when somebody scrapes, at most once a second; the last known values while it does not answer.
 // Ownership  Owns a Store. Shared with the registry, which asks it.
@@ -26,6 +26,7 @@ class QueueGauges {
   std::unique_ptr<queue::Store> store_;
   TimePoint next_{};
   queue::Counts counts_;
+  queue::IntakeBacklog intake_;
 };
 
 // The registry keeps the gauges alive.

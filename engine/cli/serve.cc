@@ -11,6 +11,7 @@
 #include "engine/cli/queue_gauges.h"
 #include "engine/cli/workplace.h"
 #include "engine/intake/api.h"
+#include "engine/intake/stream_reader.h"
 
 namespace volley::cli {
 namespace {
@@ -39,6 +40,31 @@ Result<std::unique_ptr<metrics::EventLog>> open_events(const Options& options, c
   log.keep = static_cast<unsigned>(settings.events_keep);
   log.counters = &registry.new_shard();
   return metrics::EventLog::open(log);
+}
+
+intake::ApiOptions api_options(const Settings& settings, Workplace& place, RunningEngine& engine) {
+  intake::ApiOptions out;
+  out.queue = place.url();
+  out.partitions = place.store().partitions();
+  out.memory_durability = place.memory_durability();
+  out.senders = settings.senders;
+  out.hostname = settings.hostname;
+  out.on_queued = [&engine] { engine.wake(); };
+  return out;
+}
+
+// Null when it is not switched on.
+std::unique_ptr<intake::StreamReader> stream_reader(const Settings& settings, Workplace& place, RunningEngine& engine,
+                                                    metrics::Registry& registry) {
+  if (!settings.intake_stream) return nullptr;
+  intake::StreamOptions options;
+  options.queue = place.url();
+  options.partitions = place.store().partitions();
+  options.memory_durability = place.memory_durability();
+  options.senders = settings.senders;
+  options.engine_id = place.engine_id();
+  options.on_queued = [&engine] { engine.wake(); };
+  return std::make_unique<intake::StreamReader>(std::move(options), registry);
 }
 
 int serve(const Options& options, Host& host) {
@@ -70,14 +96,8 @@ int serve(const Options& options, Host& host) {
   if (!engine) return report(engine.error());
   if (Status status = announce(**engine, **place); !status) return report(status.error());
 
-  intake::ApiOptions api_options;
-  api_options.queue = (*place)->url();
-  api_options.partitions = (*place)->store().partitions();
-  api_options.memory_durability = (*place)->memory_durability();
-  api_options.senders = settings->senders;
-  api_options.hostname = settings->hostname;
-  api_options.on_queued = [&engine] { (*engine)->wake(); };
-  intake::Api api(api_options, registry);
+  intake::Api api(api_options(*settings, **place, **engine), registry);
+  const auto reader = stream_reader(*settings, **place, **engine, registry);
   const std::string listen = !options.http.empty() ? options.http : settings->http_listen;
   std::unique_ptr<http::Server> server;
   if (!listen.empty()) {
@@ -92,9 +112,11 @@ int serve(const Options& options, Host& host) {
     std::printf("listening http://%s\n", server->address().c_str());
     std::fflush(stdout);
   }
+  if (reader) reader->start();
   log_info("serving");
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   if (server) server->stop();
+  if (reader) reader->stop();
   const bool drained = (*engine)->drain(kDrainLimit);
   if ((*engine)->unsettled()) std::fputs(kUnsettled, stderr);
   engine->reset();

@@ -58,6 +58,13 @@ void read_http(Table table, const Config& config, Settings& out) {
   out.places.http_token_file = table.place("token_file");
 }
 
+void read_intake(Table table, Settings& out) {
+  out.intake_stream = table.boolean("stream").value_or(false);
+  if (out.intake_stream && out.senders.empty()) {
+    table.fail("stream", "nobody may send: name the addresses or domains that programs may send as in `senders`");
+  }
+}
+
 void read_smtp(Table table, Settings& out) {
   if (auto port = table.integer("port")) {
     if (*port < 1 || *port > 65535) table.fail("port", "must be from 1 to 65535");
@@ -147,6 +154,7 @@ void read_root(Table root, const Config& config, Settings& out) {
   if (auto table = root.table("smtp")) read_smtp(*table, out);
   if (auto table = root.table("tls")) read_tls(*table, config, out);
   if (auto table = root.table("relay")) out.relay = read_relay(*table, config);
+  if (auto table = root.table("intake")) read_intake(*table, out);
   if (auto table = root.table("http")) read_http(*table, config, out);
   if (auto table = root.table("events")) {
     if (auto file = table->string("file")) out.events_file = config.resolve(*file);

@@ -38,7 +38,8 @@ struct Settings {
   std::string data;                    // data directory
   unsigned loops = 0;                  // 0: one per core
   LogLevel log_level = LogLevel::kWarn;
-  std::vector<std::string> senders;    // who the HTTP API may send as: addresses, or domains
+  std::vector<std::string> senders;    // who programs may send as (HTTP API, intake stream): addresses, or domains
+  bool intake_stream = false;          // [intake] stream: `serve` reads volley:intake
 
   std::string queue_url;               // empty: embedded
   std::string queue_password_file;

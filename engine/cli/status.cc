@@ -1,4 +1,4 @@
-// volley status: what the engines on this queue published of themselves within the last seconds.
+// volley status: what the engines on this queue published of themselves within the last seconds, and what lies in the intake stream.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -8,6 +8,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/live_engines.h"
 #include "engine/cli/workplace.h"
+#include "queue/stream.h"
 
 namespace volley::cli {
 namespace {
@@ -54,32 +55,52 @@ void print_engine(const queue::EngineStatus& status, const json& document, int64
   for (const json& site : document["sites"]) print_site(site);
 }
 
-Result<LiveEngines> look(const Settings& settings) {
+// Nothing to say where the stream is not used.
+void print_intake(const queue::IntakeBacklog& intake) {
+  if (intake.waiting > 0) fmt::print("intake stream: {} entries wait\n", intake.waiting);
+  if (intake.parked > 0) {
+    fmt::print("intake stream: {} parked in {}, with the reason\n", intake.parked, queue::kIntakeParked);
+  }
+}
+
+struct Seen {
+  LiveEngines live;
+  queue::IntakeBacklog intake;
+};
+
+Result<Seen> look(const Settings& settings) {
   auto place = Workplace::visit(settings);
   if (!place) return place.error();
-  if (!*place) return LiveEngines();
-  return live_engines((*place)->store());
+  if (!*place) return Seen();
+  auto live = live_engines((*place)->store());
+  if (!live) return live.error();
+  auto intake = (*place)->store().intake_backlog();
+  if (!intake) return intake.error();
+  return Seen{std::move(*live), *intake};
 }
 
 int status(const CommonOptions& options) {
   auto settings = settings_for(options);
   if (!settings) return report(settings.error());
-  auto live = look(*settings);
-  if (!live) return report(live.error());
+  auto seen = look(*settings);
+  if (!seen) return report(seen.error());
+  const LiveEngines& live = seen->live;
   json all = json::array();
-  for (const queue::EngineStatus& engine : live->engines) {
+  for (const queue::EngineStatus& engine : live.engines) {
     json document = json::parse(engine.json, nullptr, false);
     if (!options.json) {
-      print_engine(engine, document, live->now_ms);
+      print_engine(engine, document, live.now_ms);
     } else if (document.is_object()) {
       all.push_back(std::move(document));
     }
   }
   if (options.json) {
-    fmt::print("{}\n", json{{"engines", std::move(all)}}.dump(-1, ' ', false, json::error_handler_t::replace));
-  } else if (live->engines.empty()) {
+    const json intake{{"waiting", seen->intake.waiting}, {"parked", seen->intake.parked}};
+    fmt::print("{}\n", json{{"engines", std::move(all)}, {"intake", intake}}.dump(-1, ' ', false, json::error_handler_t::replace));
+  } else if (live.engines.empty()) {
     fmt::print("no engine is running on this queue\n");
   }
+  if (!options.json) print_intake(seen->intake);
   return kExitFinished;
 }
 

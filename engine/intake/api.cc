@@ -5,33 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "base/address.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "base/time.h"
 #include "engine/intake/api_json.h"
 #include "engine/intake/sender_list.h"
+#include "engine/intake/single_check.h"
 #include "queue/store.h"
 
 namespace volley::intake {
 namespace {
-
-constexpr size_t kMaxKey = 255;
-constexpr unsigned kNumberRandomBits = 21;
-
-// Positive, rising with time, and in practice unique: 42 bits of milliseconds, 21 of chance.
-uint64_t new_number(Random& random) {
-  const auto ms = static_cast<uint64_t>(to_ms(wall_now())) & ((uint64_t{1} << 42) - 1);
-  return ms << kNumberRandomBits | random.below(uint64_t{1} << kNumberRandomBits);
-}
-
-bool is_usable_key(std::string_view key) {
-  if (key.size() > kMaxKey) return false;
-  for (char c : key) {
-    if (c < 0x21 || c > 0x7E) return false;
-  }
-  return true;
-}
 
 http::Response refuse(int status, std::string_view message) {
   http::Response response = http::error_response(status, message);
@@ -109,41 +91,28 @@ struct Api::Impl {
   }
 
   http::Response post(Worker& worker, const http::Request& request);
-  http::Response queue_message(Worker& worker, queue::SingleMessage& message);
+  http::Response queue_message(Worker& worker, const queue::SingleMessage& message);
   http::Response get(Worker& worker, const std::string& id);
 };
 
 http::Response Api::Impl::post(Worker& worker, const http::Request& request) {
   const std::string key = request.header("Idempotency-Key");
-  if (!is_usable_key(key))
-    return refuse(400, "Idempotency-Key: at most 255 visible ASCII characters");
+  if (!is_usable_key(key)) return refuse(400, std::string("Idempotency-Key: ") + kUsableKey);
   Result<message::SingleMessage> parsed = parse_single(request.body);
   if (!parsed) return refuse(parsed.error());
-  Result<Mailbox> from = parse_mailbox(parsed->from);
-  if (!from) return refuse(422, "from: " + from.error().message);
-  if (!senders.allows(from->address)) {
-    return refuse(403, "from: " + from->address.str() + " is not one of the configured senders");
+  Result<queue::SingleMessage> single =
+      to_submit(std::move(*parsed), senders, options.partitions, worker.random);
+  if (!single) {
+    if (single.error().code == Errc::kNoPermission) return refuse(403, single.error().message);
+    return refuse(single.error());
   }
-  Result<Mailbox> to = parse_mailbox(parsed->to);
-  if (!to) return refuse(422, "to: " + to.error().message);
   if (Status status = open_store(worker); !status) return refuse(status.error());
-
-  queue::SingleMessage single;
-  single.number = new_number(worker.random);
-  const std::string domain = queue::queue_domain(to->address.domain, single.number);
-  parsed->id = queue::single_message_id(single.number,
-                                        queue::partition_of(domain, worker.store->partitions()));
-  Result<message::SingleContent> made = message::make_single(*parsed);
-  if (!made) return refuse(made.error());
-  single.address = made->recipient.str();
-  single.return_path = made->from.str();
-  single.content = made->content.to_bytes();
-  single.idempotency_key = key;
-  single.body_fingerprint = to_hex(Sha256::of(request.body));
-  return queue_message(worker, single);
+  single->idempotency_key = key;
+  single->body_fingerprint = to_hex(Sha256::of(request.body));
+  return queue_message(worker, *single);
 }
 
-http::Response Api::Impl::queue_message(Worker& worker, queue::SingleMessage& message) {
+http::Response Api::Impl::queue_message(Worker& worker, const queue::SingleMessage& message) {
   std::string id;
   Result<queue::SubmitResult> result = worker.store->submit(message, id);
   if (!result) {

@@ -1,9 +1,11 @@
 #include "engine/intake/api_json.h"
 
 #include <fmt/chrono.h>
+#include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -14,18 +16,20 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMaxDepth = 4;
+constexpr int kMessageDepth = 4;
+constexpr int kBatchDepth = kMessageDepth + 1;
 
-Error no_json(std::string_view why) {
-  return Error{Errc::kProtocol, "the body is no JSON object: " + std::string(why)};
+Error no_json(std::string_view wanted, std::string_view why) {
+  return Error{Errc::kProtocol, fmt::format("{}: {}", wanted, why)};
 }
 Error no_message(std::string why) { return Error{Errc::kData, std::move(why)}; }
 
 // What JSON itself leaves open: a key twice, and nesting without end.
 class StrictKeys {
  public:
+  explicit StrictKeys(int max_depth) : max_depth_(max_depth) {}
   bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth) problem_ = "nested too deep";
+    if (depth > max_depth_) problem_ = "nested too deep";
     if (event == Json::parse_event_t::object_start) {
       keys_.emplace_back();
     } else if (event == Json::parse_event_t::object_end) {
@@ -35,17 +39,19 @@ class StrictKeys {
       if (!keys_.back().insert(key).second)
         problem_ = "key \"" + sanitize(key, 100) + "\" stands twice";
     }
-    return depth <= kMaxDepth;
+    return depth <= max_depth_;
   }
   const std::string& problem() const { return problem_; }
 
  private:
+  const int max_depth_;
   std::vector<std::set<std::string>> keys_;
   std::string problem_;
 };
 
-Result<Json> parse_strictly(std::string_view body) {
-  StrictKeys strict;
+// `wanted` begins what is said when it is something else.
+Result<Json> parse_strictly(std::string_view body, int max_depth, std::string_view wanted) {
+  StrictKeys strict(max_depth);
   Json json;
   try {
     json = Json::parse(body.begin(), body.end(),
@@ -55,10 +61,10 @@ Result<Json> parse_strictly(std::string_view body) {
   } catch (const Json::exception& e) {
     const std::string_view what = e.what();
     const size_t at = what.find("] ");  // "[json.exception.parse_error.101] parse error at ..."
-    return no_json(sanitize(at == std::string_view::npos ? what : what.substr(at + 2), 200));
+    return no_json(wanted,
+                   sanitize(at == std::string_view::npos ? what : what.substr(at + 2), 200));
   }
-  if (!strict.problem().empty()) return no_json(strict.problem());
-  if (!json.is_object()) return no_json("something else");
+  if (!strict.problem().empty()) return no_json(wanted, strict.problem());
   return json;
 }
 
@@ -106,19 +112,52 @@ Status read_field(const std::string& name, const Json& value, message::SingleMes
   return {};
 }
 
-}  // namespace
-
-Result<message::SingleMessage> parse_single(std::string_view body) {
-  Result<Json> json = parse_strictly(body);
-  if (!json) return json.error();
+Result<message::SingleMessage> message_of(const Json& json) {
   message::SingleMessage out;
-  for (const auto& [name, value] : json->items()) {
+  for (const auto& [name, value] : json.items()) {
     if (Status status = read_field(name, value, out); !status) return status.error();
   }
   for (const char* name : {"from", "to", "subject"}) {
-    if (!json->contains(name)) return no_message(std::string(name) + ": missing");
+    if (!json.contains(name)) return no_message(std::string(name) + ": missing");
   }
   if (!out.text && !out.html) return no_message("text or html: one of them must be there");
+  return out;
+}
+
+BatchItem item_of(Json& json) {
+  if (!json.is_object()) return {json.dump(), {}, no_message("not a JSON object")};
+  std::string key;
+  if (const auto found = json.find("key"); found != json.end()) {
+    if (!found->is_string()) return {json.dump(), {}, no_message("key: must be a string")};
+    key = found->get<std::string>();
+    json.erase(found);
+  }
+  return {json.dump(), std::move(key), message_of(json)};
+}
+
+}  // namespace
+
+Result<message::SingleMessage> parse_single(std::string_view body) {
+  constexpr std::string_view kWanted = "the body is no JSON object";
+  Result<Json> json = parse_strictly(body, kMessageDepth, kWanted);
+  if (!json) return json.error();
+  if (!json->is_object()) return no_json(kWanted, "something else");
+  return message_of(*json);
+}
+
+Result<std::vector<BatchItem>> parse_batch(std::string_view body) {
+  constexpr std::string_view kWanted = "the batch is no JSON array";
+  Result<Json> json = parse_strictly(body, kBatchDepth, kWanted);
+  if (!json) return json.error();
+  if (!json->is_array()) return no_json(kWanted, "something else");
+  if (json->empty()) return no_message("the batch is empty");
+  if (json->size() > kMaxBatch) {
+    return no_message(
+        fmt::format("{} messages in a batch, {} are allowed", json->size(), kMaxBatch));
+  }
+  std::vector<BatchItem> out;
+  out.reserve(json->size());
+  for (Json& item : *json) out.push_back(item_of(item));
   return out;
 }
 

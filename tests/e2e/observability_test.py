@@ -20,7 +20,8 @@ IDLE = re.compile(r"""volley_(
     (delivered|deferred|bounced|expired|suppressed)_total{lane="transactional"} | expired_total{lane="bulk"} | in_doubt_total
   | connections_failed_total | desyncs_total | tls_(handshakes|resumed|failures)_total
   | campaigns_paused | queued_recipients | parked_recipients | replayed_outcomes_total | recipients_in_memory
-  | http_(requests|refused)_total | messages_accepted_total | loop_slow_turns_total
+  | http_(requests|refused)_total | messages_accepted_total | intake_(accepted|parked)_total | intake_(waiting|parked)_entries
+  | loop_slow_turns_total
   | site_(in_doubt_total|connection_failures_total|connections|waiting_recipients|paused){.*} | connections_open
 )""", re.VERBOSE)
 

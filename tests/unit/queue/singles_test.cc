@@ -106,12 +106,42 @@ TEST_F(SinglesTest, ACrashBetweenReservingAndQueueingIsHealed) {
   const std::string reserved = single_message_id(99, 0);
   redis.run({"SET", idempotency_key("k"), reserved + "|f"});
   std::string id;
-  EXPECT_EQ(*store->submit(message, id), SubmitResult::kAlreadyThere);
+  EXPECT_EQ(*store->submit(message, id), SubmitResult::kQueued);  // nobody had
   EXPECT_EQ(id, reserved);
+  EXPECT_EQ(*store->submit(message, id), SubmitResult::kAlreadyThere);
   EXPECT_EQ(status(id).state, "queued");
   Engine engine(redis);
   engine.own();
   EXPECT_EQ(numbers_of(engine.claim_one().chunk), std::vector<uint64_t>{99});
+}
+
+TEST_F(SinglesTest, ManyInOneCallEachWithAnAnswer) {
+  std::vector<SingleMessage> many(6, message);
+  for (size_t i = 0; i < many.size(); ++i) {
+    many[i].number = i + 1;
+    many[i].idempotency_key = "k" + std::to_string(i);
+    many[i].body_fingerprint = "f";
+  }
+  many[1].address = "nobody";
+  many[2].idempotency_key.clear();
+  many[3].idempotency_key = "k0";  // twice in one call
+  many[4].idempotency_key = "k0";
+  many[4].body_fingerprint = "another";
+  const auto answers = store->submit(many);
+  ASSERT_TRUE(answers.ok()) << answers.error().message;
+  std::vector<SubmitResult> results;
+  for (const Submitted& answer : *answers) results.push_back(answer.result);
+  using enum SubmitResult;
+  EXPECT_EQ(results, (std::vector{kQueued, kRefused, kQueued, kAlreadyThere, kConflict, kQueued}));
+  EXPECT_EQ(answers->at(0).id, single_message_id(1, 0));
+  EXPECT_FALSE(answers->at(1).reason.empty());
+  EXPECT_EQ(answers->at(3).id, answers->at(0).id);
+  EXPECT_EQ(answers->at(4).id, answers->at(0).id);
+  EXPECT_EQ(counts_of(*store, std::string(kSingleMessages)).accepted, 3u);
+  many[1].address = message.address;
+  EXPECT_EQ(store->submit(many)->at(1).result, kQueued);  // the call again: what is new in it, and what has no key
+  EXPECT_EQ(counts_of(*store, std::string(kSingleMessages)).accepted, 4u);
+  EXPECT_TRUE(store->submit(std::span<const SingleMessage>())->empty());
 }
 
 TEST_F(SinglesTest, LargeContentIsAReference) {
