@@ -124,6 +124,8 @@ std::string to_json_line(const Event& event) {
   append_field(out, "enhanced", event.enhanced);
   append_field(out, "text", event.text);
   append_number(out, "attempt", event.attempt);
+  append_number(out, "generation", event.generation);
+  append_number(out, "revision", event.revision);
   out += "}\n";
   return out;
 }

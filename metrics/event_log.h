@@ -1,9 +1,9 @@
 // The delivery event log: one JSON line per thing that happened to a recipient.
 //
 // Purpose    time, event, id, campaign, lane, recipient, site, host, source, code, enhanced, text,
-//            attempt; every line has every key. `id` names the message through all its attempts: a
+//            attempt, generation, revision; every line has every key. `id` names the message through all its attempts: a
 //            single message's is the one the API answered. A replay after a crash may write a line
-//            again, never lose one: (id, attempt, event) is the same then, and differs otherwise.
+//            again, never lose one: (id, generation, attempt, event) is the same then, and differs otherwise.
 // Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes (give or
 //            take a line), `keep` old files: path.1 is the youngest.
 // Thread     append() from any thread; never blocks on the disk. written() tells up to which
@@ -39,6 +39,8 @@ struct Event {
   uint16_t code = 0;  // 0: no reply
   std::string enhanced, text;
   uint32_t attempt = 0;
+  uint32_t generation = 1;  // of the campaign: those that failed were tried again so often, less one
+  uint32_t revision = 1;    // of the campaign's content
 };
 
 struct EventLogOptions {

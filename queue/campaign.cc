@@ -32,6 +32,8 @@ void each_field(C& c, Io io) {
   io("hold", c.hold);
   io("list_fingerprint", c.list_fingerprint);
   io("content_fingerprint", c.content_fingerprint);
+  io("content_revision", c.content_revision);
+  io("generation", c.generation);
   io("columns", c.columns);
   io("read", c.read);
   io("invalid", c.invalid);
@@ -152,6 +154,34 @@ Result<bool> change_state(Campaign& c, CampaignState to, std::string_view reason
   if (to == kScheduled) c.reason = when_it_opens(c, now_ms);
   if (may_send(c) && c.started_ms == 0) c.started_ms = now_ms;
   if (to == kCancelled || to == kFinished) c.finished_ms = now_ms;
+  return true;
+}
+
+Result<bool> reopen(Campaign& c) {
+  using enum CampaignState;
+  if (c.state == kCancelled || c.state == kImporting) return illegal(c, kRunning);
+  if (c.state == kFinished) {
+    c.state = kPaused;
+    c.reason = kTryingAgain;
+    c.finished_ms = 0;
+  }
+  ++c.generation;
+  return true;
+}
+
+Result<bool> replace_content(Campaign& c, std::string_view fingerprint,
+                             std::string_view from_domain, bool sign) {
+  if (c.state != CampaignState::kPaused) {
+    return Error{Errc::kData,
+                 fmt::format("campaign {} is {}: `volley campaign pause {}` first, so that "
+                             "nobody gets the old content after this",
+                             c.id, to_string(c.state), c.id)};
+  }
+  if (c.content_fingerprint == fingerprint) return false;
+  c.content_fingerprint = fingerprint;
+  c.from_domain = from_domain;
+  c.sign = sign;
+  ++c.content_revision;
   return true;
 }
 

@@ -48,6 +48,8 @@ struct Campaign {
   bool stream = false;         // sending may start before the import is closed
   bool hold = false;           // when the import closes, stay paused
   std::string list_fingerprint, content_fingerprint;  // frozen at start
+  uint32_t content_revision = 1;                      // of the content stored with it
+  uint32_t generation = 1;  // moved when those that failed are tried again: their attempts count anew
   std::vector<std::string> columns;                   // names of Recipient::values
   uint64_t read = 0, invalid = 0, duplicate = 0;      // read = accepted + invalid + duplicate
   int64_t created_ms = 0, started_ms = 0, finished_ms = 0;

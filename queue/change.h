@@ -4,6 +4,7 @@
 //             kHold     ready, waiting -> held; still counted as queued
 //             kRelease  held -> ready, or waiting when its time has not come
 //             kDelete   all but in flight -> final, as Outcome::kCancelled; a single message's status becomes "cancelled"
+//             kAgain    bounced, expired -> ready, as if it had never been tried; its outcome no longer counts
 //             kRetry    waiting -> ready, and its domain rests no longer
 //           One call, atomic: the chunk must still be there as it was seen. Engines need not stop for it.
 // Repeating A call whose answer was lost is repeated and changes nothing twice.
@@ -17,7 +18,7 @@
 
 namespace volley::queue {
 
-enum class Change : uint8_t { kHold, kRelease, kDelete, kRetry };
+enum class Change : uint8_t { kHold, kRelease, kDelete, kRetry, kAgain };
 std::string_view to_string(Change change);
 bool applies_to(Change change, Where where);
 

@@ -73,6 +73,12 @@ struct Retry {
   std::string chunk;
 };
 
+// Recipients that bounced or expired, as a chunk: kept, to be tried again on demand. Not of single messages.
+struct Kept {
+  Outcome outcome = Outcome::kBounced;
+  std::string chunk;
+};
+
 struct Settlement {
   uint32_t partition = 0;
   uint64_t epoch = 0;
@@ -84,6 +90,7 @@ struct Settlement {
   std::string
       done;  // pack_numbers of all recipients of this lease that are final or moved so far (close = false)
   std::vector<Retry> retries;
+  std::vector<Kept> kept;
   uint32_t remainder_recipients = 0;
   std::string remainder;    // a chunk that goes back to the head of its list; empty: none
   int64_t ready_in_ms = 0;  // when the domain may be offered again; -1: it is still being worked on

@@ -69,7 +69,10 @@ Command settle_command(const Settlement& s, int64_t wheel) {
   }
   command.number(s.deferrals).arg(encode_outcomes(s.outcomes)).arg(s.done).arg(s.remainder);
   command.number(static_cast<int64_t>(s.retries.size()));
+  command.number(static_cast<int64_t>(s.kept.size()));
   for (const Retry& retry : s.retries) command.number(retry.delay_ms).arg(retry.chunk);
+  for (const Kept& kept : s.kept)
+    command.arg(kept.outcome == Outcome::kBounced ? "b" : "e").arg(kept.chunk);
   add_single_notes(command, s);
   return command;
 }

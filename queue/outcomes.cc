@@ -58,7 +58,7 @@ Result<std::vector<FinalOutcome>> decode_outcomes(std::string_view packed) {
   std::vector<FinalOutcome> out(count);
   for (size_t i = 0; i < count; ++i) {
     const uint64_t kind = kinds[i] & 0xff;
-    if (kind < 1 || kind > 5 || kinds[i] >> 24 != 0) return corrupt();
+    if (kind < 1 || kind > 6 || kinds[i] >> 24 != 0) return corrupt();
     out[i] = {numbers[i], static_cast<Outcome>(kind), static_cast<uint16_t>(kinds[i] >> 8),
               std::string(enhanced[i]), std::string(addresses[i])};
   }

@@ -126,6 +126,11 @@ class Store {
   // Compare-and-set of the state; other fields by edit, and a state that a changed schedule asks for. kData: the edge is not legal,
   // named with the state; a schedule that cannot be kept.
   Status set_state(std::string_view id, CampaignState to, std::string_view reason);
+  // A new generation, for recipients that are tried again (queue/record.h). Returns the record.
+  Result<Campaign> reopen(std::string_view id);
+  // Other content for those not sent to yet, while the campaign is paused; bytes as for create().
+  Status replace_content(std::string_view id, std::string_view content, std::string_view fingerprint,
+                         std::string_view from_domain, bool sign);
   Status approve(std::string_view id);  // of what a canary showed; it goes on
   Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
   Status finish_if_done(std::string_view id);  // running and closed and nothing queued
@@ -144,7 +149,9 @@ class Store {
 
   // --- what is queued, recipient by recipient
   Status walk(const WalkFilter& filter, const WalkVisitor& visitor);
-  Result<ChangeResult> change(Change what, const Found& found, std::span<const size_t> picked);
+  // `revision`: of the campaign's record, for kAgain.
+  Result<ChangeResult> change(Change what, const Found& found, std::span<const size_t> picked,
+                              uint64_t revision = 0);
   // Domains of one lane that rest may be offered now. Returns how many rested.
   Result<uint64_t> wake(const Destination& destination, uint32_t partition);
 

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include "queue/outcomes.h"
 #include "queue/pack.h"
 #include "queue/record.h"
 #include "queue/schedule.h"
@@ -148,6 +147,34 @@ Status Store::approve(std::string_view id) {
   return impl_->update(id, [](Campaign& c, int64_t now) { return queue::approve(c, now); });
 }
 
+Result<Campaign> Store::reopen(std::string_view id) {
+  Status reopened = impl_->update(id, [](Campaign& c, int64_t) { return queue::reopen(c); });
+  if (!reopened) return reopened.error();
+  return impl_->get(id);
+}
+
+Status Store::replace_content(std::string_view id, std::string_view content,
+                              std::string_view fingerprint, std::string_view from_domain,
+                              bool sign) {
+  std::string packed;
+  pack(content, packed, 6);
+  for (;;) {
+    auto campaign = impl_->get(id);
+    if (!campaign) return campaign.error();
+    const auto revision = static_cast<int64_t>(campaign->revision);
+    auto changed = queue::replace_content(*campaign, fingerprint, from_domain, sign);
+    if (!changed) return changed.error();
+    if (!*changed) return {};
+    ++campaign->revision;
+    Command update = Command::function("volley1_update", campaign_key(id));
+    update.number(revision).arg(campaign->to_json()).arg(packed).arg(random_bytes(16));
+    const Command commands[] = {update, Command::function("volley1_changed", global_key())};
+    auto answers = impl_->link.run(commands);
+    if (!answers) return answers.error();
+    if ((*answers)[0].view().number() == 1) return {};
+  }
+}
+
 Status Store::edit(std::string_view id, const std::function<void(Campaign&)>& change) {
   return impl_->update(id, [&](Campaign& c, int64_t now) -> Result<bool> {
     const Campaign before = c;
@@ -252,30 +279,6 @@ Status Store::put_suppressions(std::string_view id, std::string_view packed_hash
     ++c.suppress_revision;
     return true;
   });
-}
-
-Status Store::each_outcome(std::string_view id,
-                           const std::function<bool(const FinalOutcome&)>& visit,
-                           std::string_view domain) {
-  constexpr int64_t kBlocks = 64;
-  for (const uint32_t p : partitions_of(domain, impl_->partitions)) {
-    for (int64_t from = 0;; from += kBlocks) {
-      auto blocks = impl_->link.run(Command("LRANGE")
-                                        .arg(partition_key(p, fmt::format("o:{}", id)))
-                                        .number(from)
-                                        .number(from + kBlocks - 1));
-      if (!blocks) return blocks.error();
-      for (size_t i = 0; i < blocks->view().size(); ++i) {
-        auto outcomes = decode_outcomes(blocks->view().at(i).text());
-        if (!outcomes) return outcomes.error();
-        for (const FinalOutcome& outcome : *outcomes) {
-          if (!visit(outcome)) return {};
-        }
-      }
-      if (blocks->view().size() < static_cast<size_t>(kBlocks)) break;
-    }
-  }
-  return {};
 }
 
 }  // namespace volley::queue

@@ -20,10 +20,21 @@ char letter(Where where) {
       return 'h';
     case Where::kParked:
       return 'd';
+    case Where::kBounced:
+      return 'b';
+    case Where::kExpired:
+      return 'e';
     case Where::kInFlight:
       break;
   }
   return 'f';
+}
+
+Recipient untried(Recipient r) {
+  r.attempts = 0;
+  r.first_attempt_ms = r.not_before_ms = 0;
+  r.last_code = 0;
+  return r;
 }
 
 // The chunk without the picked ones, and those.
@@ -45,11 +56,11 @@ Parts take_apart(Change what, const Found& found, std::span<const size_t> picked
       continue;
     }
     ++next;
-    taken.add(r);
+    taken.add(what == Change::kAgain ? untried(r) : r);
     parts.due_ms = std::max(parts.due_ms, r.not_before_ms);
-    if (what == Change::kDelete) {
-      parts.outcomes.push_back(
-          {r.number, Outcome::kCancelled, r.last_code, {}, std::string(r.address)});
+    if (what == Change::kDelete || what == Change::kAgain) {
+      const Outcome outcome = what == Change::kDelete ? Outcome::kCancelled : Outcome::kRetried;
+      parts.outcomes.push_back({r.number, outcome, r.last_code, {}, std::string(r.address)});
     }
   }
   rest.set_inline_content(found.chunk.inline_content());
@@ -57,7 +68,7 @@ Parts take_apart(Change what, const Found& found, std::span<const size_t> picked
   if (rest.size() > 0) parts.rest = rest.encode();
   // All of it: the functions know it already.
   const bool whole = picked.size() == found.chunk.recipients().size();
-  if (!whole && what != Change::kDelete) parts.picked = taken.encode();
+  if ((!whole || what == Change::kAgain) && what != Change::kDelete) parts.picked = taken.encode();
   return parts;
 }
 
@@ -81,6 +92,8 @@ std::string_view to_string(Change change) {
       return "delete";
     case Change::kRetry:
       return "retry";
+    case Change::kAgain:
+      return "again";
   }
   return "unknown";
 }
@@ -92,15 +105,17 @@ bool applies_to(Change change, Where where) {
     case Change::kRelease:
       return where == Where::kHeld;
     case Change::kDelete:
-      return where != Where::kInFlight;
+      return where != Where::kInFlight && !is_final(where);
     case Change::kRetry:
       return where == Where::kWaiting;
+    case Change::kAgain:
+      return is_final(where);
   }
   return false;
 }
 
 Result<ChangeResult> Store::change(Change what, const Found& found,
-                                   std::span<const size_t> picked) {
+                                   std::span<const size_t> picked, uint64_t revision) {
   const Place& place = found.place;
   if (picked.empty() || !applies_to(what, place.where)) {
     return Error{Errc::kInternal,
@@ -117,7 +132,8 @@ Result<ChangeResult> Store::change(Change what, const Found& found,
               : place.where == Where::kParked ? fmt::format("{}", place.lease)
                                               : std::string());
   command.number(found.index).arg(found.bytes).arg(parts.rest).arg(parts.picked);
-  command.arg(single ? std::string() : encode_outcomes(parts.outcomes)).number(parts.due_ms);
+  command.arg(single ? std::string() : encode_outcomes(parts.outcomes));
+  command.number(what == Change::kAgain ? static_cast<int64_t>(revision) : parts.due_ms);
   if (single) {
     for (const FinalOutcome& outcome : parts.outcomes)
       command.arg(fmt::format("{}", outcome.number));

@@ -57,6 +57,10 @@ class Walk {
   Status partition(uint32_t number) {
     partition_ = number;
     met_.clear();
+    if (filter_.failed) {
+      const Status listed = failed();
+      return listed ? read_pending() : listed;
+    }
     for (const auto step : {&Walk::waiting, &Walk::ready, &Walk::listed_by_campaign,
                             &Walk::in_flight, &Walk::parked}) {
       if (Status status = (this->*step)(); !status) return status;
@@ -78,6 +82,7 @@ class Walk {
   Status ready_of(const std::string& lt);
   Status domains(const std::string& lt, std::span<const std::string> names);
   Status listed_by_campaign();
+  Status failed();
   Status in_flight() { return leases("inf", Where::kInFlight); }
   Status parked() { return leases("dead", Where::kParked); }
   Status leases(const char* name, Where where);
@@ -205,6 +210,29 @@ Status Walk::listed_by_campaign() {
   return {};
 }
 
+Status Walk::failed() {
+  for (const auto& [id, known] : campaigns_) {
+    const std::string key = partition_key(partition_, "kp:" + id);
+    const Status status = scan("SSCAN", key, [&](const ReplyView& page) -> Status {
+      for (size_t i = 0; i < page.size(); ++i) {
+        std::string_view parts[2];  // kind, domain
+        if (!split(page.at(i).text(), parts)) {
+          visitor_.corrupt(key, "an entry that names no domain");
+          continue;
+        }
+        Place place;
+        place.where = parts[0] == "b" ? Where::kBounced : Where::kExpired;
+        place.key =
+            partition_key(partition_, fmt::format("{}:{}:{}:{}", known.lt, parts[0], id, parts[1]));
+        if (Status added = add(std::move(place), known.lt, id, parts[1]); !added) return added;
+      }
+      return {};
+    });
+    if (!status || stopped_) return status;
+  }
+  return {};
+}
+
 Status Walk::leases(const char* name, Where where) {
   const std::string key = partition_key(partition_, name);
   return scan("HSCAN", key, [&](const ReplyView& page) -> Status {
@@ -324,6 +352,10 @@ std::string_view to_string(Where where) {
       return "held";
     case Where::kParked:
       return "parked";
+    case Where::kBounced:
+      return "bounced";
+    case Where::kExpired:
+      return "expired";
   }
   return "unknown";
 }

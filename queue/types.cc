@@ -60,6 +60,8 @@ std::string_view to_string(Outcome outcome) {
       return "suppressed";
     case Outcome::kCancelled:
       return "cancelled";
+    case Outcome::kRetried:
+      return "retried";
   }
   return "unknown";
 }

@@ -44,7 +44,8 @@ enum class Outcome : uint8_t {
   kBounced = 2,
   kExpired = 3,
   kSuppressed = 4,
-  kCancelled = 5
+  kCancelled = 5,
+  kRetried = 6  // only in the queue's own lists: the recipient's outcome before this one does not count any more
 };
 std::string_view to_string(Outcome outcome);
 std::string_view to_string(Lane lane);

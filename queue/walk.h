@@ -20,7 +20,9 @@
 
 namespace volley::queue {
 
-enum class Where : uint8_t { kReady, kWaiting, kInFlight, kHeld, kParked };
+// Bounced and expired recipients are kept to be tried again on demand; a walk meets them, and nothing else, when told to.
+enum class Where : uint8_t { kReady, kWaiting, kInFlight, kHeld, kParked, kBounced, kExpired };
+inline bool is_final(Where where) { return where == Where::kBounced || where == Where::kExpired; }
 std::string_view to_string(Where where);
 
 struct Place {
@@ -45,6 +47,7 @@ struct WalkFilter {
   std::string campaign{};  // empty: all
   std::string domain{};    // without '#k'; empty: all
   std::optional<Lane> lane{};
+  bool failed = false;  // those that bounced or expired, instead of those that are queued
   std::function<bool(const Place&)> wants{};  // null: every place
 };
 

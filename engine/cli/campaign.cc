@@ -134,6 +134,8 @@ void add_campaign(Command& root, Context& context) {
     return change(place.store(), options, queue::CampaignState::kCancelled, "cancelled by command");
   });
   add_campaign_settings(command, context);
+  add_campaign_update(command, context);
+  add_campaign_retry(command, context);
   add_campaign_export(command, context);
 }
 

@@ -90,7 +90,8 @@ void CampaignCache::loaded(const std::string& id, std::shared_ptr<const message:
   const queue::Campaign& asked = *loading_[id].record;
   const auto newest = records_.find(id);
   const bool newer = newest != records_.end() && newest->second.revision > asked.revision &&
-                     newest->second.suppress_revision == asked.suppress_revision;
+                     newest->second.suppress_revision == asked.suppress_revision &&
+                     newest->second.content_revision == asked.content_revision;
   std::shared_ptr<const CampaignContext> context =
       assemble(newer ? newest->second : asked, std::move(renderer), std::move(suppressed));
   if (context->record.sign && context->signers.empty()) {
@@ -251,16 +252,18 @@ void CampaignCache::changed(const queue::Campaign& record) {
     return;
   }
   const auto old = cached->second;
-  if (old->record.suppress_revision == record.suppress_revision) {
+  const bool same_content = old->record.content_revision == record.content_revision;
+  if (same_content && old->record.suppress_revision == record.suppress_revision) {
     cached->second = assemble(record, old->renderer, old->suppressed);
     return;
   }
-  // Nobody may be sent to by the old set from here on: who asks waits for the new one.
+  // Nobody may be sent to by the old ones from here on: who asks waits for the new ones.
   contexts_.erase(cached);
   auto [at, first] = loading_.try_emplace(record.id);
   if (!first) return;
   at->second.record = record;
-  load_suppressions(record.id, old->renderer);
+  if (same_content) return load_suppressions(record.id, old->renderer);
+  load_content(record.id);
 }
 
 }  // namespace volley::delivery

@@ -61,6 +61,9 @@ Record read_record(queue::Reader& in) {
        {&r.campaign, &r.recipient, &r.site, &r.host, &r.source, &r.enhanced, &r.text}) {
     *field = in.bytes(in.varint());
   }
+  if (in.at_end()) return r;  // written before there were these
+  r.generation = static_cast<uint32_t>(in.varint());
+  r.revision = static_cast<uint32_t>(in.varint());
   return r;
 }
 
@@ -120,6 +123,8 @@ void put_outcome(std::string& out, const Record& record, uint64_t sequence) {
                             &record.source, &record.enhanced, &record.text}) {
     queue::put_string(out, *field);
   }
+  queue::put_varint(out, record.generation);
+  queue::put_varint(out, record.revision);
 }
 
 void put_settled(std::string& out, uint32_t partition, uint64_t lease) {

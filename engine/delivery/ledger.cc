@@ -101,6 +101,8 @@ void Ledger::decide(ActiveWork& work, uint32_t index, const Decision& decision,
   record.partition = w.partition;
   record.lease = w.lease;
   record.campaign = w.destination.campaign;
+  record.generation = w.campaign->record.generation;
+  record.revision = w.campaign->record.content_revision;
   record.lane = w.destination.lane;
   record.number = recipient.number;
   record.attempt = answer.attempted ? recipient.attempts + 1 : 0;

@@ -34,6 +34,10 @@ void PartitionOwner::decide(Held& held, size_t index, Record record) {
   record.partition = held.partition;
   record.lease = held.lease;
   record.campaign = work.destination.campaign;
+  if (work.campaign) {
+    record.generation = work.campaign->record.generation;
+    record.revision = work.campaign->record.content_revision;
+  }
   record.lane = work.destination.lane;
   record.number = recipient.number;
   record.recipient = std::string(recipient.address);
@@ -111,6 +115,7 @@ void PartitionOwner::settle_next(Held& held) {
   settlement.outcomes = std::move(portion.outcomes);
   settlement.deferrals = portion.deferrals;
   settlement.retries = std::move(portion.retries);
+  settlement.kept = std::move(portion.kept);
   settlement.single_notes = std::move(portion.notes);
   settlement.ready_in_ms = -1;
   if (close) {

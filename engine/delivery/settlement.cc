@@ -38,7 +38,8 @@ class RetryPacker {
   // Long delays share coarser buckets (an eighth of the delay): jitter must not leave every recipient a chunk of its own.
   void add(const queue::Recipient& recipient, int64_t delay_ms) {
     const int64_t wheels = (std::max<int64_t>(0, delay_ms) + wheel_ms_ - 1) / wheel_ms_;
-    const auto coarse = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(wheels / 8, 1))));
+    const auto coarse = static_cast<int64_t>(
+        std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(wheels / 8, 1))));
     const int64_t bucket = (wheels + coarse - 1) / coarse * coarse;
     auto [at, fresh] = buckets_.try_emplace(bucket);
     if (fresh && !inline_content_.empty()) at->second.set_inline_content(inline_content_);
@@ -60,8 +61,8 @@ class RetryPacker {
   std::map<int64_t, queue::ChunkBuilder> buckets_;
 };
 
-queue::Recipient deferred(const queue::Recipient& before, const Record& record,
-                          int64_t queue_now_ms) {
+// As the next attempt should find it.
+queue::Recipient tried(const queue::Recipient& before, const Record& record, int64_t queue_now_ms) {
   queue::Recipient after = before;
   if (record.attempt > 0) {
     after.attempts = record.attempt;
@@ -113,6 +114,7 @@ void Portion::merge(Portion&& later) {
   };
   append(outcomes, later.outcomes);
   append(retries, later.retries);
+  append(kept, later.kept);
   append(numbers, later.numbers);
   append(notes, later.notes);
   deferrals += later.deferrals;
@@ -126,6 +128,8 @@ Portion compose_portion(Work& work, int64_t queue_now_ms, int64_t wheel_ms) {
   const Places places(work.chunk);
   const auto recipients = work.chunk.recipients();
   RetryPacker packer(work.chunk.inline_content(), wheel_ms);
+  const bool keeps = work.destination.campaign != queue::kSingleMessages;
+  std::map<queue::Outcome, queue::ChunkBuilder> kept;
   for (const Record& record : fresh) {
     const auto place = places.find(record.number);
     if (!place) continue;
@@ -136,12 +140,16 @@ Portion compose_portion(Work& work, int64_t queue_now_ms, int64_t wheel_ms) {
     if (is_final(record.verdict)) {
       portion.outcomes.push_back({record.number, to_outcome(record.verdict), record.code,
                                   record.enhanced, record.recipient});
+      const queue::Outcome outcome = to_outcome(record.verdict);
+      if (keeps && (outcome == queue::Outcome::kBounced || outcome == queue::Outcome::kExpired))
+        kept[outcome].add(tried(recipients[*place], record, queue_now_ms));
       continue;
     }
     ++portion.deferrals;
-    packer.add(deferred(recipients[*place], record, queue_now_ms), record.delay_ms);
+    packer.add(tried(recipients[*place], record, queue_now_ms), record.delay_ms);
   }
   portion.retries = packer.take();
+  for (auto& [outcome, builder] : kept) portion.kept.push_back({outcome, builder.encode()});
   return portion;
 }
 

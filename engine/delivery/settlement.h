@@ -21,6 +21,7 @@ namespace volley::delivery {
 struct Portion {
   std::vector<queue::FinalOutcome> outcomes;
   std::vector<queue::Retry> retries;
+  std::vector<queue::Kept> kept;
   std::vector<uint64_t> numbers;                        // recipients final or moved
   std::vector<std::pair<uint64_t, std::string>> notes;  // last reply about each single message
   uint32_t deferrals = 0;

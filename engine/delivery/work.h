@@ -38,6 +38,7 @@ struct Record {
   std::string campaign;
   queue::Lane lane = queue::Lane::kBulk;
   uint64_t number = 0;
+  uint32_t generation = 1, revision = 1;  // of the campaign, of its content
   uint32_t attempt =
       0;  // this one, from 1; 0: decided without trying (suppressed, expired in the queue)
   std::string recipient;

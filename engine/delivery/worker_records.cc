@@ -73,6 +73,8 @@ metrics::Event to_event(const Record& record) {
   event.enhanced = record.enhanced;
   event.text = record.text;
   event.attempt = record.attempt;
+  event.generation = record.generation;
+  event.revision = record.revision;
   return event;
 }
 

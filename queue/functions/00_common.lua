@@ -17,6 +17,8 @@
 --   P rb                 ZSET bucket|lt|camp|dom -> due (ms);  P r:<the same>  LIST of chunks
 --   P dead               HASH n -> as inf: parked chunks, still in f:<n>
 --   P hd:<camp>          SET  of domains of a campaign with held mail;  P <lt>:h:<camp>:<dom>  LIST of chunks held
+--   P kp:<camp>          SET  of 'b|domain', 'e|domain': where bounced and expired recipients of a campaign lie, to be
+--                        tried again on demand;  P <lt>:b:<camp>:<dom>, P <lt>:e:<camp>:<dom>  LISTs of chunks
 --   P ops                HASH operator's tool -> its last change and what came of it; for an hour
 --   P c:<camp>           HASH counters, mark, iepoch, state, rev, weight
 --   P o:<camp>           LIST of packed final outcomes
@@ -56,6 +58,24 @@ end
 
 local function held_key(P, lt, camp, dom)
   return P .. lt .. ':h:' .. camp .. ':' .. dom
+end
+
+local function kept_key(P, lt, kind, camp, dom)
+  return P .. lt .. ':' .. kind .. ':' .. camp .. ':' .. dom
+end
+
+local function keep(P, lt, kind, camp, dom, chunk)
+  redis.call('RPUSH', kept_key(P, lt, kind, camp, dom), chunk)
+  redis.call('SADD', P .. 'kp:' .. camp, kind .. '|' .. dom)
+end
+
+-- A bounded step of dropping what was kept of a campaign; true when more is left.
+local function drop_kept(P, lt, camp)
+  for _, member in ipairs(redis.call('SPOP', P .. 'kp:' .. camp, 500)) do
+    local kind, dom = string.match(member, '^(.)|(.*)$')
+    redis.call('UNLINK', kept_key(P, lt, kind, camp, dom))
+  end
+  return redis.call('EXISTS', P .. 'kp:' .. camp) == 1
 end
 
 -- A bounded step of dropping what is held of a campaign; true when more is left.

@@ -31,6 +31,17 @@ local function put(keys, args)
   return 1
 end
 
+-- update(expected revision, json, content, nonce): put(), and the content that goes with it, in one.
+local function update(keys, args)
+  local have = redis.call('HMGET', keys[1] .. 'rec', 'rev', 'by')
+  if not have[1] then return redis.error_reply('GONE no such campaign') end
+  if have[2] == args[4] then return 1 end
+  if have[1] ~= args[1] then return 0 end
+  redis.call('SET', keys[1] .. 'content', args[3])
+  redis.call('HSET', keys[1] .. 'rec', 'json', args[2], 'rev', tonumber(args[1]) + 1, 'by', args[4])
+  return 1
+end
+
 -- status(engine, json): what an engine says of itself, stamped with the server's time. Returns how many have lately.
 local function status(keys, args)
   local key, alive = keys[1] .. 'engines', keys[1] .. 'alive'
@@ -72,4 +83,5 @@ redis.register_function{function_name = 'volley1_changed', flags = {'allow-oom'}
 redis.register_function{function_name = 'volley1_meta', flags = {'allow-oom'}, callback = meta}
 redis.register_function{function_name = 'volley1_create', callback = create}
 redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}
+redis.register_function{function_name = 'volley1_update', callback = update}
 redis.register_function{function_name = 'volley1_status', flags = {'allow-oom'}, callback = status}

@@ -23,13 +23,15 @@ local function schedule(P, m, delay, wheel, chunk, now)
 end
 
 -- settle(epoch, lease, sequence, close, ready in, wheel, delivered, bounced, expired, suppressed, deferrals, outcomes,
---        done, remainder, retries, {delay, chunk}..., {number, state, code, text}...)
+--        done, remainder, retries, kept, {delay, chunk}..., {kind, chunk}..., {number, state, code, text}...)
+-- kept: chunks of those that bounced ('b') or expired ('e'), for whoever wants them tried again.
 -- 0 applied, 1 already applied, 2 the lease belongs to a newer epoch.
 -- The lease's own epoch decides, not the partition's: what was delivered under it is a fact until somebody recovers it.
 local function settle(keys, args)
   local P, epoch, lease, seq, close = keys[1], tonumber(args[1]), args[2], tonumber(args[3]), args[4] == '1'
   local ready_in, wheel = tonumber(args[5]), math.max(1, tonumber(args[6]))
   local outcomes, done, remainder, retries = args[12], args[13], args[14], tonumber(args[15])
+  local kept, singles = tonumber(args[16]), 17 + 2 * (tonumber(args[15]) + tonumber(args[16]))
   local text = redis.call('HGET', P .. 'inf', lease)
   if not text then return 1 end
   local m = unpack_lease(text)
@@ -38,8 +40,11 @@ local function settle(keys, args)
   local finals = tonumber(args[7]) + tonumber(args[8]) + tonumber(args[9]) + tonumber(args[10])
   local waiting, back = 0, 0
   for i = 1, retries do
-    if not valid_chunk(args[15 + 2 * i]) then return redis.error_reply('CORRUPT retry of lease ' .. lease) end
-    waiting = waiting + chunk_count(args[15 + 2 * i])
+    if not valid_chunk(args[16 + 2 * i]) then return redis.error_reply('CORRUPT retry of lease ' .. lease) end
+    waiting = waiting + chunk_count(args[16 + 2 * i])
+  end
+  for i = retries + 1, retries + kept do
+    if not valid_chunk(args[16 + 2 * i]) then return redis.error_reply('CORRUPT outcome of lease ' .. lease) end
   end
   if remainder ~= '' then
     if not valid_chunk(remainder) then return redis.error_reply('CORRUPT remainder of lease ' .. lease) end
@@ -53,10 +58,12 @@ local function settle(keys, args)
 
   local now, c = now_ms(), P .. 'c:' .. m.camp
   local state = redis.call('HGET', c, 'state')
-  if is_over(state) then
+  if not is_over(state) then
+    for i = retries + 1, retries + kept do keep(P, m.lt, args[15 + 2 * i], m.camp, m.dom, args[16 + 2 * i]) end
+  else
     retries, waiting, remainder = 0, 0, ''
   end
-  for i = 1, retries do schedule(P, m, tonumber(args[14 + 2 * i]), wheel, args[15 + 2 * i], now) end
+  for i = 1, retries do schedule(P, m, tonumber(args[15 + 2 * i]), wheel, args[16 + 2 * i], now) end
   if remainder ~= '' and redis.call('LPUSH', list_key(P, m.lt, m.camp, m.dom), remainder) == 1 then
     index(P, m.lt, m.camp, m.dom, state, now)
   end
@@ -64,7 +71,7 @@ local function settle(keys, args)
   add_all(c, {delivered = tonumber(args[7]), bounced = tonumber(args[8]), expired = tonumber(args[9]),
               suppressed = tonumber(args[10]), deferrals = tonumber(args[11]), in_flight = left - m.count,
               waiting_retry = waiting})
-  if m.camp == SINGLES then note_singles(P, args, 16 + 2 * tonumber(args[15]), now) end
+  if m.camp == SINGLES then note_singles(P, args, singles, now) end
   if close then
     redis.call('UNLINK', P .. 'f:' .. lease)
     redis.call('HDEL', P .. 'inf', lease)

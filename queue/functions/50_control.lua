@@ -72,8 +72,8 @@ local function purge(keys, args)
     for _, dom in ipairs(redis.call('SPOP', P .. 'pk:' .. camp, 500)) do
       redis.call('UNLINK', list_key(P, lt, camp, dom))
     end
-    local held = drop_held(P, lt, camp)
-    return {(held or redis.call('EXISTS', P .. 'pk:' .. camp) == 1) and 0 or 1, '0'}
+    local held, kept = drop_held(P, lt, camp), drop_kept(P, lt, camp)
+    return {(held or kept or redis.call('EXISTS', P .. 'pk:' .. camp) == 1) and 0 or 1, '0'}
   end
   if phase == 1 then
     local page = redis.call('ZSCAN', P .. lt .. ':doms', cursor, 'COUNT', 300)

@@ -1,6 +1,6 @@
 -- What an operator changes: recipients of one list element a call, which must still be there as it was seen.
 --
--- Places: 'q' ready, 'r' waiting (which: due), 'h' held, 'd' parked (which: lease).
+-- Places: 'q' ready, 'r' waiting (which: due), 'h' held, 'd' parked (which: lease), 'b' bounced, 'e' expired.
 
 local SEARCH = 10000           -- elements looked at for one that moved within its list
 local RELEASE_WHEEL_MS = 5000  -- released recipients that wait share buckets
@@ -8,6 +8,7 @@ local RELEASE_WHEEL_MS = 5000  -- released recipients that wait share buckets
 local function place_key(P, place, m, which)
   if place == 'q' then return list_key(P, m.lt, m.camp, m.dom) end
   if place == 'h' then return held_key(P, m.lt, m.camp, m.dom) end
+  if place == 'b' or place == 'e' then return kept_key(P, m.lt, place, m.camp, m.dom) end
   if place == 'r' then return P .. 'r:' .. which .. '|' .. m.lt .. '|' .. m.camp .. '|' .. m.dom end
   return P .. 'f:' .. which
 end
@@ -35,6 +36,7 @@ local function take_out(P, place, m, which, key, at, chunk, rest)
   if redis.call('EXISTS', key) == 1 then return end
   if place == 'r' then redis.call('ZREM', P .. 'rb', which .. '|' .. m.lt .. '|' .. m.camp .. '|' .. m.dom) end
   if place == 'h' then redis.call('SREM', P .. 'hd:' .. m.camp, m.dom) end
+  if place == 'b' or place == 'e' then redis.call('SREM', P .. 'kp:' .. m.camp, place .. '|' .. m.dom) end
 end
 
 -- A domain that rests, and nobody works on, may be offered now.
@@ -62,12 +64,21 @@ local function end_singles(P, args, from, now)
   end
 end
 
-local FROM = {hold = 'qr', release = 'h', delete = 'qrhd', retry = 'r'}
-local COUNTER = {r = 'waiting_retry', h = 'held', d = 'parked'}
+local FROM = {hold = 'qr', release = 'h', delete = 'qrhd', retry = 'r', again = 'be'}
+local COUNTER = {r = 'waiting_retry', h = 'held', d = 'parked', b = 'bounced', e = 'expired'}
+
+-- A finished campaign begins again: its record says paused by now, at this revision, and a partition that still hears
+-- of the end must not drop what comes back.
+local function reopen(c, state, revision)
+  if state ~= 'finished' then return state end
+  redis.call('HSET', c, 'state', 'paused', 'rev', revision)
+  return 'paused'
+end
 
 -- change(tool, sequence, verb, place, lt, camp, dom, which, index, chunk, rest, picked, outcomes, due, number...): the chunk
 -- becomes rest ('': nothing is left of it) and what was picked goes where the verb says; picked '' is the chunk itself, or
--- for delete its outcomes. Returns how many recipients that were; 0: the chunk is not there any more; -1: the campaign is over.
+-- for delete its outcomes. again: what failed is tried once more; outcomes say that the earlier ones no longer count, and
+-- due is the record's revision. Returns how many recipients that were; 0: the chunk is not there any more; -1: the campaign is over.
 local function change(keys, args)
   local P, tool, seq, verb, place = keys[1], args[1], args[2], args[3], args[4]
   local m, which = {lt = args[5], camp = args[6], dom = args[7]}, args[8]
@@ -79,7 +90,7 @@ local function change(keys, args)
   end
   if picked == '' then picked = chunk end
   if not valid_chunk(picked) or (rest ~= '' and not valid_chunk(rest)) or
-     (verb == 'delete' and args[13] == '' and m.camp ~= SINGLES) then
+     ((verb == 'delete' or verb == 'again') and args[13] == '' and m.camp ~= SINGLES) then
     return redis.error_reply('CORRUPT change of a chunk for ' .. m.dom)
   end
   local key, c = place_key(P, place, m, which), P .. 'c:' .. m.camp
@@ -96,7 +107,7 @@ local function change(keys, args)
     return redis.error_reply('MISCOUNT ' .. total .. ' recipients, ' .. left .. ' left')
   end
   local state, now = redis.call('HGET', c, 'state'), now_ms()
-  if is_over(state) then return -1 end
+  if state == 'cancelled' or (state == 'finished' and verb ~= 'again') then return -1 end
   local at = find(key, chunk, args[9])
   if not at then return 0 end
 
@@ -114,6 +125,10 @@ local function change(keys, args)
     else
       redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
     end
+  elseif verb == 'again' then
+    redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
+    counts.retried = count
+    make_ready(P, m, picked, reopen(c, state, args[14]), now)
   elseif verb == 'release' and due > now then
     schedule(P, m, due - now, RELEASE_WHEEL_MS, picked, now)
     counts.waiting_retry = count

@@ -50,6 +50,28 @@ void conclude(Work& work, size_t index, Verdict verdict, int64_t delay_ms = 0) {
   work.fresh.push_back(r);
 }
 
+TEST(Settlement, KeepsThoseThatFailedToBeTriedAgain) {
+  auto work = work_of(claim(4));
+  conclude(*work, 0, Verdict::kDelivered);
+  conclude(*work, 1, Verdict::kBounced);
+  conclude(*work, 2, Verdict::kExpired);
+  conclude(*work, 3, Verdict::kBounced);
+  const Portion portion = compose_portion(*work, 50'000, 5'000);
+  ASSERT_EQ(portion.kept.size(), 2u);
+  EXPECT_EQ(portion.kept[0].outcome, queue::Outcome::kBounced);
+  auto bounced = queue::Chunk::decode(portion.kept[0].chunk);
+  ASSERT_EQ(bounced->recipients().size(), 2u);
+  EXPECT_EQ(bounced->recipients()[1].number, 4u);
+  EXPECT_EQ(bounced->recipients()[1].values[1], "Name 4");
+  EXPECT_EQ(bounced->recipients()[1].last_code, 250);
+  EXPECT_EQ(portion.kept[1].outcome, queue::Outcome::kExpired);
+  // A single message's content is gone with it: nothing to try again.
+  auto single = work_of(claim(1, "content"));
+  single->destination.campaign = queue::kSingleMessages;
+  conclude(*single, 0, Verdict::kBounced);
+  EXPECT_TRUE(compose_portion(*single, 50'000, 5'000).kept.empty());
+}
+
 TEST(Settlement, GroupsRetriesByTheMomentTheyAreDueAndKeepsWhatTheyCarry) {
   auto work = work_of(claim(6));
   conclude(*work, 0, Verdict::kDelivered);
