@@ -68,6 +68,17 @@ TEST(Standstill, SaysWhyAllThatIsLeftWaitsForARetry) {
             "all 1 left wait for a retry");
 }
 
+TEST(Standstill, NamesWhatIsHeld) {
+  queue::Counts some = counts(12, 0);
+  some.held = 12;
+  EXPECT_EQ(standstill(kAllDeferred, some), "12 held: `volley queue release`");
+  some.queued = 15;
+  EXPECT_EQ(standstill(kAllDeferred, some), "");
+  some.waiting_retry = 3;
+  EXPECT_EQ(standstill(kAllDeferred, some),
+            "12 held: `volley queue release`, the other 3 left wait for a retry: 4.4.1 connection timed out (next in 3m)");
+}
+
 TEST(Standstill, TheProgressLineSaysItOnceNothingMoves) {
   ProgressState state;
   state.counts.accepted = 60;

@@ -65,6 +65,14 @@ TEST(Summary, TheRateIsThisRunsOwn) {
   EXPECT_NE(s.text().find("  delivered              8   2.0/s\n"), std::string::npos) << s.text();
 }
 
+TEST(Summary, TextNamesWhatIsHeld) {
+  Summary s = example();
+  s.counts.queued = 5;
+  s.counts.held = 3;
+  s.counts.waiting_retry = 2;
+  EXPECT_NE(s.text().find("2 wait for a retry, 3 held: `volley queue release --campaign november`"), std::string::npos) << s.text();
+}
+
 TEST(Summary, TextNamesTheReason) {
   Summary s = example();
   s.campaign.state = queue::CampaignState::kPaused;
