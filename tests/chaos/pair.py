@@ -1,0 +1,61 @@
+"""Two `volley serve` on one Redis, each with a data directory of its own, sending one campaign."""
+
+import re
+import time
+
+from field import ExternalAlways, ExternalQueue, Field, PATIENCE
+from harness import VOLLEY, Process, summary, volley, wait_until
+
+PARTITIONS = 64
+
+
+class Pair(Field):
+    queues = {"always": ExternalAlways, "everysec": ExternalQueue}
+
+    def start(self):
+        volley("send", self.campaign, *self.place("importer"), "--hold", check=75)
+        self.engines = {}
+        for name in ("one", "two"):
+            self.start_engine(name)
+        wait_until(lambda: sum(self.owned().values()) == PARTITIONS, "all partitions to be owned")
+        volley("campaign", "resume", "test", *self.place("importer"), check=0)
+
+    def start_engine(self, name):
+        self.starts += 1
+        self.engines[name] = Process([VOLLEY, "serve", *self.place(name), *self.routes(), "--http", "127.0.0.1:0"],
+                                     self.where / f"{name}{self.starts}.log")
+        wait_until(lambda: "listening" in self.engines[name].text(), "the engine to listen")
+
+    def owners(self):
+        """By partition: the owner's record."""
+        script = "local all = {} for p = 0, 63 do local o = redis.call('HMGET', string.format('volley:{p%02d}:own', p), 'owner', 'epoch') " \
+                 "all[#all + 1] = (o[1] or '') .. ' ' .. (o[2] or '') end return table.concat(all, '\\n')"
+        return [line.split(" ") for line in self.queue.client("EVAL", script, "0").splitlines() if " " in line]
+
+    def owned(self):
+        """By engine: how many partitions are its own, by the queue."""
+        ids = {name: (self.where / "machine" / name / "instance").read_text() for name in self.engines}
+        owners = [owner for owner, _ in self.owners()]
+        return {name: owners.count(ids[name]) for name in ids}
+
+    def busier(self):
+        owned = self.owned()
+        return max(owned, key=owned.get)
+
+    def over(self):
+        return self.received() >= self.recipients
+
+    def finish(self):
+        show = lambda: summary(volley("campaign", "show", "test", *self.place("importer"), "--json", check=0))
+        wait_until(lambda: show()["state"] == "finished", "the campaign to be sent", PATIENCE)
+        for engine in self.engines.values():
+            engine.stop()
+        return self.judge(show())
+
+    def place(self, data="importer"):
+        return super().place(data)
+
+    def stop(self):
+        for engine in getattr(self, "engines", {}).values():
+            engine.stop()
+        super().stop()
