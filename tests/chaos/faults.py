@@ -1,5 +1,5 @@
 """What can happen to an engine and its queue. strike() returns once it is over, and what has to be started again is; or the seconds it
-took to get over it, where somebody else did."""
+took to get over it, where somebody else did. It adds to field.allowed the copies that it may cost."""
 
 import os
 import pathlib
@@ -23,18 +23,12 @@ class Fault:
     phases = ("importing", "sending")
     powered = False
 
-    def allowed(self, field):
-        """Copies that the next strike may cost; asked before it."""
-        return 0
-
 
 class KilledEngine(Fault):
     name = "kill -9 engine"
 
-    def allowed(self, field):
-        return WIRE
-
     def strike(self, field):
+        field.allowed += WIRE
         field.engine.child.kill()
         field.engine.child.wait()
         field.start_engine()
@@ -51,10 +45,8 @@ class KilledRedis(Fault):
 class KilledBoth(Fault):
     name = "kill -9 both"
 
-    def allowed(self, field):
-        return WIRE
-
     def strike(self, field):
+        field.allowed += WIRE
         redis = field.queue.pid()
         field.engine.child.kill()
         os.kill(redis, signal.SIGKILL)
@@ -66,10 +58,8 @@ class KilledBoth(Fault):
 class FrozenEngine(Fault):
     name = "SIGSTOP engine past its lease"
 
-    def allowed(self, field):
-        return WIRE
-
     def strike(self, field):
+        field.allowed += WIRE
         field.engine.child.send_signal(signal.SIGSTOP)
         time.sleep(LEASE + 2)
         field.engine.child.send_signal(signal.SIGCONT)
@@ -101,9 +91,6 @@ class PowerLoss(Fault):
     name = "power loss"
     powered = True
 
-    def allowed(self, field):
-        return WIRE + field.arrivals.lately(PROGRESS + (EVERYSEC if field.durability == "everysec" else 0))
-
     def strike(self, field):
         engine, external = field.engine.child, getattr(field.queue, "redis", None)
         engine.send_signal(signal.SIGSTOP)
@@ -115,6 +102,7 @@ class PowerLoss(Fault):
         if external:
             external.child.wait()
         wait_until(lambda: all(state_of(pid)[0] in "ZX" for pid in pids), "the end of all")
+        field.allowed += WIRE + field.arrivals.lately(PROGRESS + (EVERYSEC if field.durability == "everysec" else 0))
         if not external:
             self.clear_socket(field.queue)
         field.disk.lose_power(field.rng)
@@ -136,14 +124,11 @@ class KilledOneOfTwo(Fault):
     field = Pair
     phases = ("sending",)
 
-    def allowed(self, field):
-        return WIRE + field.arrivals.lately(PROGRESS)
-
     def strike(self, field):
         victim = field.busier()
-        field.engines[victim].child.kill()
-        field.engines[victim].child.wait()
+        field.engines[victim].stop(signal.SIGKILL)
         killed = time.monotonic()
+        field.allowed += WIRE + field.arrivals.lately(PROGRESS)
         wait_until(lambda: field.owned()[victim] == 0, "the other engine to take over")
         took = time.monotonic() - killed
         field.start_engine(victim)

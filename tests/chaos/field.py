@@ -127,6 +127,7 @@ class Field:
         self.queue = self.queues[durability](where / "machine", self.environment)
         self.campaign = write_campaign(where, recipients, DOMAINS)
         self.starts = 0
+        self.allowed = 0  # copies
         self.engine = None
 
     def start(self):

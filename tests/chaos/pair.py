@@ -1,8 +1,5 @@
 """Two `volley serve` on one Redis, each with a data directory of its own, sending one campaign."""
 
-import re
-import time
-
 from field import ExternalAlways, ExternalQueue, Field, PATIENCE
 from harness import VOLLEY, Process, summary, volley, wait_until
 
@@ -13,12 +10,12 @@ class Pair(Field):
     queues = {"always": ExternalAlways, "everysec": ExternalQueue}
 
     def start(self):
-        volley("send", self.campaign, *self.place("importer"), "--hold", check=75)
+        volley("send", self.campaign, *self.place(), *self.routes(), "--hold", check=75)
         self.engines = {}
         for name in ("one", "two"):
             self.start_engine(name)
         wait_until(lambda: sum(self.owned().values()) == PARTITIONS, "all partitions to be owned")
-        volley("campaign", "resume", "test", *self.place("importer"), check=0)
+        volley("campaign", "resume", "test", *self.place(), check=0)
 
     def start_engine(self, name):
         self.starts += 1
@@ -38,6 +35,9 @@ class Pair(Field):
         owners = [owner for owner, _ in self.owners()]
         return {name: owners.count(ids[name]) for name in ids}
 
+    def epochs(self):
+        return [int(epoch) for _, epoch in self.owners()]
+
     def busier(self):
         owned = self.owned()
         return max(owned, key=owned.get)
@@ -45,12 +45,17 @@ class Pair(Field):
     def over(self):
         return self.received() >= self.recipients
 
+    def show(self):
+        return summary(volley("campaign", "show", "test", *self.place(), "--json", check=0))
+
+    def state(self):
+        return self.show()["state"]
+
     def finish(self):
-        show = lambda: summary(volley("campaign", "show", "test", *self.place("importer"), "--json", check=0))
-        wait_until(lambda: show()["state"] == "finished", "the campaign to be sent", PATIENCE)
+        wait_until(lambda: self.state() == "finished", "the campaign to be sent", PATIENCE)
         for engine in self.engines.values():
             engine.stop()
-        return self.judge(show())
+        return self.judge(self.show())
 
     def place(self, data="importer"):
         return super().place(data)

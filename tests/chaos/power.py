@@ -1,5 +1,7 @@
 """Power loss: what power.c noted, and the directory as a disk would have it after the power came back."""
 
+import atexit
+import functools
 import os
 import pathlib
 import shutil
@@ -9,13 +11,15 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().with_name("power.c")
 
 
+@functools.cache
 def build():
     """The library, made anew; it goes with the process."""
-    folder = tempfile.TemporaryDirectory(prefix="volley-power-")
-    library = pathlib.Path(folder.name) / "power.so"
+    folder = tempfile.mkdtemp(prefix="volley-power-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = pathlib.Path(folder) / "power.so"
     subprocess.run(["cc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", "-o", library, SOURCE, "-ldl"],
                    check=True)
-    return library, folder
+    return library
 
 
 class Disk:
@@ -24,7 +28,7 @@ class Disk:
 
     def __init__(self, root, notes):
         self.root, self.notes = pathlib.Path(root), pathlib.Path(notes)
-        self._library, self._folder = build()
+        self._library = build()
         (self.notes / "kept").mkdir(parents=True)
         self._begin()
 

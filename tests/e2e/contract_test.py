@@ -56,7 +56,7 @@ class Contract(unittest.TestCase):
     def test_the_manual_has_every_option(self):
         manual = (SOURCE / "docs/volley.1").read_text().replace("\\-", "-")
         sections = {part.split("\n", 1)[0]: part for part in manual.split("\n.SH ")}
-        for command in ("send", "serve", "campaign list", "status", "check", "render", "dkim keygen", "sink"):
+        for command in ("send", "serve", "campaign list", "campaign show", "status", "check", "render", "dkim keygen", "sink"):
             section = sections["CAMPAIGN" if command.startswith("campaign") else command.upper()]
             options = re.findall(r"^  (?:-c,)?(--[a-z0-9-]+)", volley(*command.split(), "--help", check=0).stdout, re.M)
             for option in set(options) - {"--help", "--config", "--data", "--queue"}:
