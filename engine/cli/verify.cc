@@ -77,7 +77,8 @@ void Verification::check_totals(const Summary& summary) {
   }
   const uint64_t read = c.accepted + summary.invalid + summary.duplicate;
   if (summary.campaign.import_closed && summary.read != read) {
-    said_.broken.push_back(fmt::format("read {}, but accepted, invalid and duplicate are {}", format_count(summary.read), format_count(read)));
+    said_.broken.push_back(fmt::format("read {}, but accepted, invalid and duplicate are {}", format_count(summary.read),
+                                       format_count(read)));
   }
 }
 
@@ -178,7 +179,8 @@ Result<Verdicts> verify(queue::Store& store, const std::string& id, const std::v
   }
   const Verdicts verdicts = verification.result();
   if (verdicts.lost == 0 && verdicts.wrong == 0) return verdicts;
-  if (Status again = store.each_outcome(id, [&](const queue::FinalOutcome& outcome) { return verification.explain(outcome); }); !again) return again.error();
+  const auto explain = [&](const queue::FinalOutcome& outcome) { return verification.explain(outcome); };
+  if (Status again = store.each_outcome(id, explain); !again) return again.error();
   return verification.result();
 }
 

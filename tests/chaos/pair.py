@@ -25,8 +25,12 @@ class Pair(Field):
 
     def owners(self):
         """By partition: the owner's record."""
-        script = "local all = {} for p = 0, 63 do local o = redis.call('HMGET', string.format('volley:{p%02d}:own', p), 'owner', 'epoch') " \
-                 "all[#all + 1] = (o[1] or '') .. ' ' .. (o[2] or '') end return table.concat(all, '\\n')"
+        script = """local all = {}
+                    for p = 0, 63 do
+                      local own = redis.call('HMGET', string.format('volley:{p%02d}:own', p), 'owner', 'epoch')
+                      all[#all + 1] = (own[1] or '') .. ' ' .. (own[2] or '')
+                    end
+                    return table.concat(all, '\\n')"""
         return [line.split(" ") for line in self.queue.client("EVAL", script, "0").splitlines() if " " in line]
 
     def owned(self):

@@ -16,8 +16,8 @@
 //            durable with the first sync of the file or of its directory, as ext4, XFS and Btrfs have it; a rename or an unlink only
 //            with a sync of the directory. Directories come with what is in them.
 // Limits     Nothing but appending is modelled: a process that writes below the end of a file that it has synced is stopped by abort()
-//            (Volley and Redis do not; a lock file with a pid in it is never synced). A cut counts as durable at once. Within the tail that was
-//            not synced, bytes are lost from the end: no holes, no garbage, no block of zeros before good ones. Files written by
+//            (Volley and Redis do not; a lock file with a pid in it is never synced). A cut counts as durable at once. Within the tail
+//            that was not synced, bytes are lost from the end: no holes, no garbage, no block of zeros before good ones. Files written by
 //            mmap, sendfile, copy_file_range, fallocate or io_uring, stdio's own writes (their sync is noted), sync(),
 //            sync_file_range and O_SYNC are not seen. A disk that lies about its cache is beyond all of this.
 // Thread     Any. Errors: without its notes it stops the process: a test that notes nothing proves nothing.
