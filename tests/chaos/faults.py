@@ -69,6 +69,7 @@ class CutConnection(Fault):
     name = "cut the connection to Redis"
 
     def strike(self, field):
+        field.supervise()
         field.queue.pid()  # there is one by now
         field.queue.client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 

@@ -137,6 +137,11 @@ class Field:
         self.starts += 1
         self.engine = Process([VOLLEY, *self.command(), "--json"], self.where / f"send{self.starts}.log", env=self.environment)
 
+    def supervise(self):
+        """An engine that gave up is started again."""
+        if self.engine.child.poll() not in (None, 0):
+            self.start_engine()
+
     def command(self):
         return ["send", str(self.campaign), *self.place(), *self.routes()]
 
