@@ -18,6 +18,7 @@ constexpr Duration kCallTimeout = std::chrono::seconds(60);  // as call_timeout_
 constexpr Duration kImpatient = std::chrono::seconds(2);
 constexpr Duration kFirstWait = std::chrono::milliseconds(20);
 constexpr Duration kLongestWait = std::chrono::seconds(1);
+constexpr int kBrokenOpens = 5;  // more often: no accident, but a server that does not want us
 
 uint64_t errors_among(const std::vector<Reply>& answers) {
   const auto is_error = [](const Reply& answer) { return answer.view().is_error(); };
@@ -45,19 +46,24 @@ Status StoreLink::load_library() {
 }
 
 Status StoreLink::connect() {
+  broke_ = false;
   auto connection = SyncConnection::connect(url_, std::min(kConnectTimeout, call_timeout_));
   if (!connection) return connection.error();
   connection_ = std::move(*connection);
   if (!checked_) {
     warnings_.clear();
     if (Status good = check_server(connection_, memory_, warnings_); !good) {
+      broke_ = !connection_.open();
       connection_ = SyncConnection();
       return good;
     }
     checked_ = true;
   }
   Status loaded = load_library();
-  if (!loaded) connection_ = SyncConnection();
+  if (!loaded) {
+    broke_ = !connection_.open();
+    connection_ = SyncConnection();
+  }
   return loaded;
 }
 
@@ -98,11 +104,14 @@ Status StoreLink::attempt(std::span<const Command> commands, std::vector<Reply>&
 
 Status StoreLink::open() {
   const TimePoint end = monotonic_now() + patience_;
+  int broken = 0;
   for (Duration wait = kFirstWait;; wait = std::min(wait * 2, kLongestWait)) {
     Status connected = connect();
-    // Only loading passes by itself; a wrong URL or a refused server should be heard of at once.
-    const bool may_come =
+    // Only loading passes by itself, and a connection that was cut is made again; a wrong URL or a refused server should
+    // be heard of at once.
+    const bool loading =
         !connected && connected.error().message.find("loading") != std::string::npos;
+    const bool may_come = loading || (broke_ && ++broken < kBrokenOpens);
     if (connected || !may_come || monotonic_now() + wait > end) return connected;
     std::this_thread::sleep_for(wait);
   }

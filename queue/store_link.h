@@ -38,6 +38,7 @@ class StoreLink {
   QueueUrl url_;
   bool memory_;
   bool checked_ = false;
+  bool broke_ = false;  // the last connect() reached the server, and then the connection broke
   Duration patience_ = std::chrono::seconds(15);
   Duration call_timeout_ =
       std::chrono::seconds(60);  // a large import under `appendfsync always` on a slow disk

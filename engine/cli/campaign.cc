@@ -9,6 +9,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/live_engines.h"
 #include "engine/cli/summary.h"
+#include "engine/cli/verify.h"
 #include "engine/cli/workplace.h"
 
 namespace volley::cli {
@@ -17,6 +18,7 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string id;
+  std::vector<std::string> logs;  // --verify
 };
 
 Result<Summary> summarise(queue::Store& store, const queue::Campaign& campaign) {
@@ -78,6 +80,29 @@ Status show(queue::Store& store, const Options& options) {
   return {};
 }
 
+Status verify_logs(queue::Store& store, const Options& options) {
+  auto campaign = must_find(store, options.id);
+  if (!campaign) return campaign.error();
+  const auto now = [&]() -> Result<Summary> {
+    auto found = must_find(store, options.id);
+    return found ? summarise(store, *found) : found.error();
+  };
+  auto verdicts = verify(store, options.id, options.logs, now);
+  if (!verdicts) return verdicts.error();
+  fmt::print("{}{}", options.common.json ? verdicts->json(*campaign) : verdicts->text(), options.common.json ? "\n" : "");
+  if (verdicts->good()) return {};
+  return Error{Errc::kData, fmt::format("campaign {}: {}{} lost, {} wrong", options.id, verdicts->identity ? "" : "it does not add up, ",
+                                        format_count(verdicts->lost), format_count(verdicts->wrong))};
+}
+
+Status show_or_verify(queue::Store& store, const Options& options) {
+  if (options.logs.empty()) return show(store, options);
+  if (!options.common.json) {
+    if (Status shown = show(store, options); !shown) return shown;
+  }
+  return verify_logs(store, options);
+}
+
 Status change(queue::Store& store, const Options& options, queue::CampaignState to, std::string_view reason) {
   auto campaign = must_find(store, options.id);
   if (!campaign) return campaign.error();
@@ -109,13 +134,14 @@ int with_store(const Options& options, const Action& action) {
   return status ? kExitFinished : report(status.error());
 }
 
-void add_action(Command& parent, Context& context, const char* name, const char* help, bool needs_id,
-                const Action& action) {
+std::pair<Command, std::shared_ptr<Options>> add_action(Command& parent, Context& context, const char* name, const char* help,
+                                                        bool needs_id, const Action& action) {
   auto options = std::make_shared<Options>();
   Command command = parent.subcommand(name, help);
   add_common(command, options->common);
   if (needs_id) command.argument("id", options->id, "campaign", "ID");
   command.action([options, &context, action] { context.exit_code = with_store(*options, action); });
+  return {command, options};
 }
 
 }  // namespace
@@ -124,8 +150,12 @@ void add_campaign(Command& root, Context& context) {
   Command command = root.subcommand("campaign", "list and steer campaigns");
   command.needs_subcommand();
   add_action(command, context, "list", "all campaigns of this queue", false, list);
-  add_action(command, context, "show", "one campaign's numbers", true,
-             [](auto& place, auto& options) { return show(place.store(), options); });
+  auto [shown, given] = add_action(command, context, "show", "one campaign's numbers", true,
+                                    [](auto& place, auto& options) { return show_or_verify(place.store(), options); });
+  shown.texts("--verify", given->logs,
+             "hold every recipient's outcome against a receiver's log (volley sink --log); exit 65 when somebody is lost or wrong, or "
+             "the numbers do not add up; may be repeated",
+             "LOG");
   add_action(command, context, "pause", "stop sending within a second", true, [](auto& place, auto& options) {
     return change(place.store(), options, queue::CampaignState::kPaused, "paused by command");
   });

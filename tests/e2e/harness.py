@@ -156,13 +156,13 @@ give_up_after = "10m"
 
 
 class Redis(Process):
-    def __init__(self, where, *arguments, name="redis"):
+    def __init__(self, where, *arguments, name="redis", **kwargs):
         self.port = free_port()
         directory = where / name
         directory.mkdir(exist_ok=True)
         super().__init__(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory),
                           "--save", "", "--appendonly", "yes", "--appendfsync", "always", *arguments],
-                         where / f"{name}.log")
+                         where / f"{name}.log", **kwargs)
         wait_until(lambda: port_open(self.port), "redis to listen")
         self.url = f"redis://127.0.0.1:{self.port}/0"
 

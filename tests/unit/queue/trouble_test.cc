@@ -1,4 +1,7 @@
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -222,6 +225,54 @@ TEST(Trouble, ErrorsHaveRemedies) {
   EXPECT_EQ(trouble_of("ERR Function not found"), ::volley::queue::Trouble::kReload);
   EXPECT_EQ(trouble_of("OOM x"), ::volley::queue::Trouble::kRefused);
   EXPECT_EQ(trouble_of("STALE x"), ::volley::queue::Trouble::kMistake);
+}
+
+// Takes `visits` connections at `path` and cuts each; from the last one on, `real` is there instead.
+struct Gate {
+  Gate(const std::string& path, const std::string& real, int visits)
+      : listener(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener, 8), 0);
+    cutter = std::thread([this, path, real, visits] {
+      for (int i = 1; i <= visits; ++i) {
+        const int visitor = ::accept(listener, nullptr, nullptr);
+        if (i == visits) {
+          ::unlink(path.c_str());
+          EXPECT_EQ(::symlink(real.c_str(), path.c_str()), 0);
+        }
+        ::close(visitor);
+      }
+    });
+  }
+  ~Gate() {
+    cutter.join();
+    ::close(listener);
+  }
+  int listener;
+  std::thread cutter;
+};
+
+TEST(Trouble, AConnectionThatIsCutWhileItIsOpenedIsMadeAgain) {
+  RedisServer redis;
+  QueueUrl url = redis.url();
+  url.host_or_path += ".gate";
+  const Gate gate(url.host_or_path, redis.url().host_or_path, 2);
+  auto store = Store::open(url, 1, true);
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  EXPECT_TRUE((*store)->now_ms().ok());
+}
+
+TEST(Trouble, AServerThatCutsEveryConnectionIsHeardOf) {
+  RedisServer redis;
+  QueueUrl url = redis.url();
+  url.host_or_path += ".gate";
+  const Gate gate(url.host_or_path, redis.url().host_or_path, 5);
+  auto store = Store::open(url, 1, true);
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.error().code, Errc::kUnavailable);
 }
 
 TEST(Trouble, SomethingElseThanRedis) {
