@@ -94,6 +94,7 @@ void AsyncConnection::on_connected() {
   state_ = State::kGreeting;
   needs_library_ = false;
   std::vector<Command> commands = handshake_commands(url_);
+  commands.push_back(Command("INFO").arg("server"));
   commands.push_back(library_version_command());
   commands.emplace_back("TIME");
   greetings_ = commands.size();
@@ -116,9 +117,21 @@ int64_t AsyncConnection::server_now_ms() const {
          std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - server_at_).count();
 }
 
-// Answers to AUTH and SELECT (if any), then the library's version, then TIME.
+// A user who may not ask is none the wiser: restarts are not noticed then.
+void AsyncConnection::note_server(std::string_view info) {
+  constexpr std::string_view kField = "run_id:";
+  const size_t at = info.find(kField);
+  if (at == std::string_view::npos) return;
+  info.remove_prefix(at + kField.size());
+  const std::string_view id = info.substr(0, info.find('\r'));
+  if (!run_id_.empty() && run_id_ != id) ++restarts_;
+  run_id_ = id;
+}
+
+// Answers to AUTH and SELECT (if any), then what the server is, the library's version, and TIME.
 void AsyncConnection::greeted(const ReplyView& answer) {
   --greetings_;
+  if (greetings_ == 2) return note_server(answer.is_error() ? std::string_view() : answer.text());
   if (greetings_ == 1) {
     const std::string_view text = answer.text();
     needs_library_ = text != library_version();

@@ -34,6 +34,9 @@ class AsyncConnection final : private net::StreamListener {
   bool connected() const { return state_ == State::kReady; }
   const std::string& last_error() const { return last_error_; }
   size_t pending() const { return calls_.size(); }
+  // How often another server process answered than before: one that was restarted, or took over, may not know all that the last one
+  // had confirmed.
+  uint64_t restarts() const { return restarts_; }
   // Redis's TIME when last told, carried forward by the loop's clock. 0: never told.
   int64_t server_now_ms() const;
 
@@ -54,6 +57,7 @@ class AsyncConnection final : private net::StreamListener {
   void greeted(const ReplyView& answer);
   void become_ready();
   bool answered(Reply answer);  // false: stop reading
+  void note_server(std::string_view info);
   void note_time(const ReplyView& answer);
   void on_clock();
 
@@ -70,6 +74,8 @@ class AsyncConnection final : private net::StreamListener {
   size_t greetings_ = 0;  // answers to the handshake still to come
   bool needs_library_ = false;
   bool was_ready_ = false;
+  std::string run_id_;  // of the server process; empty: not known
+  uint64_t restarts_ = 0;
   unsigned failures_ = 0;
   std::string last_error_;
   int64_t server_ms_ = 0;

@@ -111,6 +111,9 @@ class Door {
   std::string last_error() const;  // why not connected, for status
   int64_t queue_now_ms() const;
   size_t pending() const;
+  // How often the server was another process than before. It may not know all that was confirmed: chunks may be leased to us that
+  // we have long settled, so that whoever owns partitions owns them anew.
+  uint64_t restarts() const;
 
   // Acquires, or renews when `epoch` is ours. An engine's own earlier lease (same engine_id) is taken back at once. A reply
   // with another epoch than the one asked for is a new ownership: what was held under the old one is lost.

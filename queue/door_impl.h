@@ -19,6 +19,8 @@ struct Door::Impl {
   uint64_t token = 0;  // of the last claim or recovery: a repeated one is known by it
   int64_t retry_wheel_ms = 5000;
   bool status_pending = false;
+  std::unordered_map<uint32_t, uint64_t> last_lease;  // by partition: the highest number we know
+  void know_leases(uint32_t partition, const ReplyView& chunks);
 
   // Claims and recoveries of one partition one after the other: the queue remembers the last reply of each.
   std::unordered_map<uint32_t, std::deque<std::function<void()>>> waiting;

@@ -79,6 +79,12 @@ Command settle_command(const Settlement& s, int64_t wheel) {
 
 }  // namespace
 
+void Door::Impl::know_leases(uint32_t partition, const ReplyView& chunks) {
+  uint64_t& last = last_lease[partition];
+  for (size_t i = 0; i < chunks.size(); ++i)
+    last = std::max(last, chunks.at(i).at(0).unsigned_number());
+}
+
 void Door::own(uint32_t partition, uint64_t epoch, int64_t ttl_ms,
                std::function<void(Result<Lease>)> done) {
   Command command = Command::function("volley1_own", partition_key(partition));
@@ -107,6 +113,7 @@ void Door::recover(uint32_t partition, uint64_t epoch,
     impl->connection.call(command, [impl, partition, done = std::move(done)](Result<Reply> answer) {
       impl->turn_over(partition);
       if (!answer) return done(answer.error());
+      impl->know_leases(partition, answer->view());
       done(to_claimed_list(answer->view()));
     });
   });
@@ -125,18 +132,19 @@ void Door::parked(uint32_t partition, std::function<void(Result<std::vector<uint
 }
 
 void Door::claim(const ClaimRequest& request, std::function<void(Result<ClaimReply>)> done) {
-  Command command = Command::function("volley1_claim", partition_key(request.partition));
-  command.number(static_cast<int64_t>(request.epoch)).number(static_cast<int64_t>(++impl_->token));
-  command.number(request.max_chunks).number(request.max_bytes);
-  command.arg(request.transactional_only ? "t" : "");
-  for (const Destination& wanted : request.wanted) {
-    command.arg(lane_tenant(wanted.lane, wanted.tenant)).arg(wanted.domain);
-  }
   Impl* impl = impl_.get();
-  const uint32_t partition = request.partition;
-  impl->in_turn(partition, [impl, partition, command = std::move(command),
-                            done = std::move(done)]() mutable {
+  impl->in_turn(request.partition, [impl, request, done = std::move(done)]() mutable {
+    const uint32_t partition = request.partition;
+    Command command = Command::function("volley1_claim", partition_key(partition));
+    command.number(static_cast<int64_t>(request.epoch)).number(static_cast<int64_t>(++impl->token));
+    command.number(request.max_chunks).number(request.max_bytes);
+    command.arg(request.transactional_only ? "t" : "");
+    command.number(static_cast<int64_t>(impl->last_lease[partition]));
+    for (const Destination& wanted : request.wanted) {
+      command.arg(lane_tenant(wanted.lane, wanted.tenant)).arg(wanted.domain);
+    }
     impl->connection.call(command, [impl, partition, done = std::move(done)](Result<Reply> answer) {
+      if (answer) impl->know_leases(partition, answer->view().at(1));
       impl->turn_over(partition);
       if (!answer) return done(answer.error());
       const ReplyView view = answer->view();

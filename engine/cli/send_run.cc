@@ -153,6 +153,8 @@ Status SendRun::load_suppressions() {
 }
 
 Status SendRun::store_suppressions() {
+  // A campaign that names no list may have been given one by `campaign retry --suppress`.
+  if (plan_.spec.suppress.empty()) return {};
   if (suppressed_.size() == 0 && campaign_->suppress_revision == 0) return {};
   return place_->store().put_suppressions(id_, suppressed_.packed());
 }

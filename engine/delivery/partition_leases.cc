@@ -68,7 +68,19 @@ bool PartitionOwner::stopped() const {
 }
 
 // One look at every partition; the timer brings us back for what is not due yet, callbacks for the rest.
+// A server that was restarted, or replaced, may have forgotten settlements that it confirmed: their chunks are leased to
+// us and nobody works on them. The next owner, which is us again, recovers them.
+void PartitionOwner::look_for_restart() {
+  if (restarts_ == door_.restarts()) return;
+  restarts_ = door_.restarts();
+  for (auto& p : partitions_) {
+    if (p->state == State::kOwned || p->state == State::kRecovering)
+      lose(*p, "Redis was restarted: what it may have forgotten is looked for");
+  }
+}
+
 void PartitionOwner::run() {
+  look_for_restart();
   TimePoint next = unpark();
   const size_t count = partitions_.size();
   for (size_t i = 0; i < count; ++i) next = std::min(next, step(*partitions_[(turn_ + i) % count]));

@@ -159,6 +159,7 @@ class PartitionOwner final : public CampaignCache::Listener {
 
   // partition_leases.cc: owning partitions
   void run();
+  void look_for_restart();
   TimePoint step(Partition& p);
   void acquire(Partition& p);
   void acquired(uint32_t number, TimePoint sent, const Result<queue::Lease>& lease);
@@ -241,6 +242,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   size_t turn_ = 0;              // whose claim comes first
   uint64_t unrouted_ = 0;        // deferrals for want of a route
   std::string unrouted_reply_;
+  uint64_t restarts_ = 0;  // of the server, that we have seen
   bool stopping_ = false;
 };
 

@@ -10,7 +10,8 @@ local function own(keys, args)
     redis.call('HSET', key, 'expires', now + ttl)
     return {epoch, ''}
   end
-  local fresh = number(have[2]) + 1
+  -- Later than every epoch there was, also than one that a server which lost power has forgotten.
+  local fresh = math.max(number(have[2]) + 1, now)
   redis.call('HSET', key, 'owner', owner, 'epoch', fresh, 'expires', now + ttl)
   return {fresh, ''}
 end
@@ -163,19 +164,21 @@ local function repeat_claim(P, from, to)
   return out
 end
 
--- claim(epoch, token, max chunks, max bytes, lane, {lt, dom}...): of these domains one chunk each, or of any on
--- this lane ('': on all).
+-- claim(epoch, token, max chunks, max bytes, lane, known, {lt, dom}...): of these domains one chunk each, or of any on
+-- this lane ('': on all). known: the last lease its owner has heard of. A server that lost power may have forgotten it; its number is
+-- not given to another chunk, which would be settled by what became of the first.
 local function claim(keys, args)
   local P, epoch, token = keys[1], tonumber(args[1]), args[1] .. ':' .. args[2]
   local have = redis.call('HMGET', P .. 'own', 'epoch', 'tok', 'n0', 'n')
   if number(have[1]) ~= epoch then return fenced(have[1], args[1]) end
   if have[2] == token then return {0, repeat_claim(P, number(have[3]), number(have[4]))} end
-  local ctx = {P = P, epoch = epoch, now = now_ms(), n = number(have[4]), out = {}, bytes = 0, campaigns = {},
-               flight = {}, budget = 200, max_chunks = tonumber(args[3]), max_bytes = tonumber(args[4])}
+  local last = math.max(number(have[4]), tonumber(args[6]))
+  local ctx = {P = P, epoch = epoch, now = now_ms(), n = last, out = {}, bytes = 0, campaigns = {}, flight = {},
+               budget = 200, max_chunks = tonumber(args[3]), max_bytes = tonumber(args[4])}
   promote(ctx)
   local all = lanes(P, args[5])
-  if #args > 5 then
-    for i = 6, #args, 2 do
+  if #args > 6 then
+    for i = 7, #args, 2 do
       if full(ctx) then break end
       take(ctx, args[i], args[i + 1])
     end
@@ -186,7 +189,7 @@ local function claim(keys, args)
     end
   end
   for camp, count in pairs(ctx.flight) do redis.call('HINCRBY', P .. 'c:' .. camp, 'in_flight', count) end
-  if #ctx.out > 0 then redis.call('HSET', P .. 'own', 'tok', token, 'n0', number(have[4]), 'n', ctx.n) end
+  if #ctx.out > 0 then redis.call('HSET', P .. 'own', 'tok', token, 'n0', last, 'n', ctx.n) end
   return {next_due(P, all, epoch, ctx.now), ctx.out}
 end
 

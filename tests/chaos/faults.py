@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 
+from apart import Apart
 from field import CONNECTIONS, DEPTH, Field
 from harness import wait_until
 from pair import Pair
@@ -119,6 +120,25 @@ class PowerLoss(Fault):
             pass
 
 
+class LostRedisMachine(Fault):
+    """The engine lives on, with chunks and outcomes in hand of which a queue that is two seconds younger knows nothing."""
+
+    name = "power loss of Redis alone"
+    field = Apart
+    phases = ("sending",)
+    powered = True
+
+    def strike(self, field):
+        redis = field.queue.redis.child
+        redis.kill()
+        redis.wait()
+        if field.durability == "everysec":
+            field.allowed += WIRE + field.arrivals.lately(PROGRESS + EVERYSEC)
+        field.disk.lose_power(field.rng)
+        field.queue.revive()
+        field.supervise()
+
+
 class KilledOneOfTwo(Fault):
     """The other one has no journal of it: what it knows is in the queue."""
 
@@ -137,4 +157,4 @@ class KilledOneOfTwo(Fault):
         return took
 
 
-FAULTS = [KilledEngine, KilledRedis, KilledBoth, FrozenEngine, CutConnection, PowerLoss, KilledOneOfTwo]
+FAULTS = [KilledEngine, KilledRedis, KilledBoth, FrozenEngine, CutConnection, PowerLoss, LostRedisMachine, KilledOneOfTwo]

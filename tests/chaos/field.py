@@ -121,6 +121,7 @@ class Field:
         (where / "machine").mkdir()
         self.disk = Disk(where / "machine", where / "notes") if powered else None
         self.environment = self.disk.environment() if powered else None
+        self.home, self.engine_environment = where / "machine", self.environment
         # Slow enough that the moments fall while mail is on the wire.
         self.sink = Sink(where, "--delay", "3", "--rule", "rcpt:0.1:=1:451 4.3.0 come back")
         self.arrivals = Arrivals(self.sink.messages_path)
@@ -135,7 +136,7 @@ class Field:
 
     def start_engine(self):
         self.starts += 1
-        self.engine = Process([VOLLEY, *self.command(), "--json"], self.where / f"send{self.starts}.log", env=self.environment)
+        self.engine = Process([VOLLEY, *self.command(), "--json"], self.where / f"send{self.starts}.log", env=self.engine_environment)
 
     def supervise(self):
         """An engine that gave up is started again."""
@@ -146,7 +147,7 @@ class Field:
         return ["send", str(self.campaign), *self.place(), *self.routes()]
 
     def place(self, data="data"):
-        return ["--data", str(self.where / "machine" / data), *self.queue.arguments]
+        return ["--data", str(self.home / data), *self.queue.arguments]
 
     def routes(self):
         return ["--route", f"*={self.sink.address}", "--connections", str(CONNECTIONS)]
@@ -189,7 +190,7 @@ class Field:
         return lost, twice
 
     def in_doubt(self):
-        return sum(b'"in_doubt"' in line for log in (self.where / "machine").glob("*/events.jsonl") for line in open(log, "rb"))
+        return sum(b'"in_doubt"' in line for log in self.home.glob("*/events.jsonl") for line in open(log, "rb"))
 
     def stop(self):
         self.arrivals.stop()

@@ -35,7 +35,7 @@ class Pair(Field):
 
     def owned(self):
         """By engine: how many partitions are its own, by the queue."""
-        ids = {name: (self.where / "machine" / name / "instance").read_text() for name in self.engines}
+        ids = {name: (self.home / name / "instance").read_text() for name in self.engines}
         owners = [owner for owner, _ in self.owners()]
         return {name: owners.count(ids[name]) for name in ids}
 

@@ -172,6 +172,10 @@ class WhileSending(unittest.TestCase):
             place = ["--data", where / "data"]
             campaign = write_campaign(where, 4000, 40, extra='rate = "300/s"')
             arguments = [VOLLEY, "send", str(campaign), "--route", f"*={sink.address}", *map(str, place)]
+            # Some are out of the engine's reach, however fast it is.
+            volley(*arguments[1:], "--hold", check=75)
+            for i in range(3):
+                self.assertEqual(change("hold", "--domain", f"d{10 + i}.example.net", *place)["changed"], 100)
             with Process(arguments, where / "send.log") as send:
                 wait_until(lambda: len(sink.messages()) > 200, "some mail")
                 deleted = 0
@@ -186,7 +190,7 @@ class WhileSending(unittest.TestCase):
             s = summary(volley("campaign", "show", "test", *place, "--json", check=0))
             check_identity(s)
             self.assertEqual((s["state"], s["queued"], s["cancelled"], s["delivered"]), ("finished", 0, deleted, 4000 - deleted))
-            self.assertGreater(deleted, 0)
+            self.assertGreaterEqual(deleted, 300)
             exported = rows("campaign", "export", "test", "--json", *place)
             by = collections.defaultdict(set)
             for row in exported:

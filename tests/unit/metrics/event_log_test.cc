@@ -85,7 +85,9 @@ TEST(EventLine, RoundTrip) {
   EXPECT_EQ(json["enhanced"], e.enhanced);
   EXPECT_EQ(json["text"], e.text);
   EXPECT_EQ(json["attempt"], 2);
-  EXPECT_EQ(json.size(), 13u);
+  EXPECT_EQ(json["generation"], 1);
+  EXPECT_EQ(json["revision"], 1);
+  EXPECT_EQ(json.size(), 15u);
 }
 
 TEST(EventLine, InvalidUtf8StaysValidJson) {

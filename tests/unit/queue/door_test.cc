@@ -244,5 +244,22 @@ TEST_F(DoorTest, MayBeDestroyedInItsOwnCallback) {
   engine->loop.run_once(false);
 }
 
+TEST(DoorRestart, AnotherServerProcessIsNoticedAndABrokenConnectionIsNone) {
+  RedisServer redis;
+  auto store = redis.store(1);
+  Engine engine(redis);
+  const auto revision = [&] {
+    return engine.await<uint64_t>([&](auto done) { engine.door.global_revision(done); }).ok();
+  };
+  ASSERT_TRUE(revision());
+  redis.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  ASSERT_TRUE(revision());
+  EXPECT_EQ(engine.door.restarts(), 0u);
+  redis.stop(SIGKILL);
+  redis.start();
+  ASSERT_TRUE(revision());
+  EXPECT_EQ(engine.door.restarts(), 1u);
+}
+
 }  // namespace
 }  // namespace volley::queue

@@ -188,10 +188,10 @@ TEST_F(ScheduledCampaign, AnEngineMovesWhatIsDue) {
   const int64_t soon = *store->now_ms() + 50;
   ASSERT_TRUE(store->edit("c", [&](Campaign& c) { c.start_ms = soon; }).ok());
   ASSERT_EQ(record().state, kScheduled);
-  while (*store->now_ms() < soon) {
-    EXPECT_TRUE(keep_schedule());
-    EXPECT_EQ(record().state, kScheduled);
-  }
+  EXPECT_TRUE(keep_schedule());
+  EXPECT_EQ(record().state, kScheduled);
+  // By its own idea of the server's time, which may be a little behind.
+  while (engine->door.queue_now_ms() < soon) EXPECT_TRUE(keep_schedule());
   EXPECT_TRUE(keep_schedule());
   EXPECT_EQ(record().state, kRunning);
 }
