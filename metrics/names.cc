@@ -63,6 +63,7 @@ constexpr std::array<MetricRow, kMetricCount> kRows{{
     {"volley_journal_bytes_total", "Bytes written to the delivery journal.", ""},
     {"volley_replayed_outcomes_total",
      "Outcomes read back from the delivery journal after a restart.", ""},
+    {"volley_queue_corrupt_chunks_total", "Chunks that could not be read, and were parked.", ""},
 
     {"volley_campaigns_running", "Campaigns that are sending now.", "", true},
     {"volley_campaigns_paused", "Campaigns that are paused.", "", true},

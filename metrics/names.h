@@ -50,6 +50,7 @@ enum class Metric : uint16_t {
   kRecipientsInMemory,  // gauge
   kJournalBytes,
   kReplayedOutcomes,
+  kCorruptChunks,
   // campaigns, summed over running ones (gauges filled by the steward)
   kCampaignsRunning,
   kCampaignsPaused,

@@ -4,8 +4,10 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -21,6 +23,14 @@ constexpr Duration kFirstWait = std::chrono::milliseconds(50);
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 constexpr Duration kSilence = std::chrono::seconds(30);
 constexpr Duration kClock = std::chrono::seconds(10);
+constexpr int64_t kLeapMs = 60'000;  // no clock is set by so much in passing
+
+// Counts on while this machine sleeps.
+int64_t boot_now_ms() {
+  timespec t{};
+  ::clock_gettime(CLOCK_BOOTTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
 
 std::optional<net::Endpoint> resolve(const QueueUrl& url) {
   if (url.unix_socket) return net::Endpoint::unix_socket(url.host_or_path);
@@ -107,8 +117,21 @@ void AsyncConnection::on_closed(Error error) { drop(error.message); }
 
 void AsyncConnection::note_time(const ReplyView& answer) {
   if (answer.size() != 2) return;
-  server_ms_ = answer.at(0).number() * 1000 + answer.at(1).number() / 1000;
+  const int64_t sample = answer.at(0).number() * 1000 + answer.at(1).number() / 1000;
+  note_leap(sample, boot_now_ms());
+  server_ms_ = sample - leap_ms_;
   server_at_ = loop_.now();
+}
+
+// Mail would expire, and campaigns start, by a clock that is a day ahead; by one that is a day behind nothing would be due.
+void AsyncConnection::note_leap(int64_t sample_ms, int64_t boot_ms) {
+  const int64_t passed = boot_ms - sampled_boot_ms_;
+  const int64_t leapt = sampled_ms_ == 0 ? 0 : sample_ms - sampled_ms_ - passed;
+  sampled_ms_ = sample_ms;
+  sampled_boot_ms_ = boot_ms;
+  if (std::abs(leapt) < kLeapMs) return;
+  leap_ms_ += leapt;
+  if (std::abs(leap_ms_) < kLeapMs) leap_ms_ = 0;  // and back
 }
 
 int64_t AsyncConnection::server_now_ms() const {

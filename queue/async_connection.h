@@ -38,7 +38,9 @@ class AsyncConnection final : private net::StreamListener {
   // had confirmed.
   uint64_t restarts() const { return restarts_; }
   // Redis's TIME when last told, carried forward by the loop's clock. 0: never told.
+  // Steady: a clock of the server's that leaps is not followed while we live.
   int64_t server_now_ms() const;
+  int64_t leap_ms() const { return leap_ms_; }  // how far it is ahead of that now; 0: it has not leapt
 
  private:
   enum class State { kWaiting, kConnecting, kGreeting, kLoading, kReady };
@@ -59,6 +61,7 @@ class AsyncConnection final : private net::StreamListener {
   bool answered(Reply answer);  // false: stop reading
   void note_server(std::string_view info);
   void note_time(const ReplyView& answer);
+  void note_leap(int64_t sample_ms, int64_t boot_ms);
   void on_clock();
 
   net::Loop& loop_;
@@ -79,6 +82,8 @@ class AsyncConnection final : private net::StreamListener {
   unsigned failures_ = 0;
   std::string last_error_;
   int64_t server_ms_ = 0;
+  int64_t sampled_ms_ = 0, sampled_boot_ms_ = 0;  // its own time, and when that was, by our clock since boot
+  int64_t leap_ms_ = 0;
   TimePoint server_at_;
   net::Timer again_;    // reconnect
   net::Timer silence_;  // calls are out and nothing comes back

@@ -22,6 +22,13 @@ enum class Change : uint8_t { kHold, kRelease, kDelete, kRetry, kAgain };
 std::string_view to_string(Change change);
 bool applies_to(Change change, Where where);
 
+// What is known elsewhere of one recipient: Store::resolve() makes it final in the queue. Sorted by index.
+struct Known {
+  size_t index = 0;  // in Found::recipients
+  Outcome outcome = Outcome::kDelivered;
+  uint16_t code = 0;
+};
+
 enum class ChangeResult {
   kChanged,
   kMoved,  // the chunk went on meanwhile: nothing was changed

@@ -41,6 +41,7 @@ Door::~Door() = default;
 bool Door::connected() const { return impl_->connection.connected(); }
 std::string Door::last_error() const { return impl_->connection.last_error(); }
 uint64_t Door::restarts() const { return impl_->connection.restarts(); }
+int64_t Door::clock_leap_ms() const { return impl_->connection.leap_ms(); }
 int64_t Door::queue_now_ms() const { return impl_->connection.server_now_ms(); }
 
 size_t Door::pending() const {

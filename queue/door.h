@@ -110,6 +110,7 @@ class Door {
   bool connected() const;
   std::string last_error() const;  // why not connected, for status
   int64_t queue_now_ms() const;
+  int64_t clock_leap_ms() const;  // the queue's clock leapt by so much, and is not followed; 0: it did not
   size_t pending() const;
   // How often the server was another process than before. It may not know all that was confirmed: chunks may be leased to us that
   // we have long settled, so that whoever owns partitions owns them anew.
@@ -126,6 +127,14 @@ class Door {
                std::function<void(Result<std::vector<Claimed>>)> done);
   // Leases of the parked chunks: what is known of their recipients must be kept, an unpark() brings them back under the same number.
   void parked(uint32_t partition, std::function<void(Result<std::vector<uint64_t>>)> done);
+  // A chunk in flight that cannot be read waits for people (Counts::parked). `done`: its recipients; 0: it was not ours any more.
+  void park(uint32_t partition, uint64_t epoch, uint64_t lease, std::string_view why,
+            std::function<void(Result<uint64_t>)> done);
+  // Where nothing is to be had: recipients of these running campaigns that no index names. mend(): makes them findable, a page
+  // of the server's keys at a time; `done`: lists that were not.
+  void drift(uint32_t partition, std::span<const std::string> campaigns,
+             std::function<void(Result<uint64_t>)> done);
+  void mend(uint32_t partition, std::function<void(Result<uint64_t>)> done);
   void claim(const ClaimRequest& request, std::function<void(Result<ClaimReply>)> done);
   void settle(const Settlement& settlement, std::function<void(Result<SettleResult>)> done);
   // The domain may be offered to "any" again in `in_ms`.
@@ -153,6 +162,8 @@ class Door {
   void await_approval(std::string_view id, std::function<void(Status)> done);
   // `done`: how many engines have published theirs within the last seconds, this one among them.
   void publish_status(std::string_view json, std::function<void(uint64_t engines)> done = {});
+  // The engine's mark moves forward (queue/history.h), unless the queue has less than `expected`. `done`: what it had.
+  void history(uint64_t mark, uint64_t expected, std::function<void(Result<uint64_t>)> done);
 
  private:
   struct Impl;

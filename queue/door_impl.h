@@ -32,6 +32,8 @@ struct Door::Impl {
   using Change = std::function<Result<bool>(Campaign&, int64_t now_ms)>;
   void update(const std::string& id, Change change, std::function<void(Status)> done);
   void apply(uint32_t partition, const Command& command, std::function<void(Status)> done);
+  void mend_page(uint32_t partition, const std::string& cursor, uint64_t mended,
+                 std::function<void(Result<uint64_t>)> done);
   void counts(const std::string& id, std::function<void(Result<Counts>)> done);
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "queue/command.h"
+#include "queue/keys.h"
 #include "queue/sync_connection.h"
 
 namespace volley::queue {
@@ -13,6 +14,7 @@ namespace volley::queue {
 namespace {
 
 constexpr Duration kTimeout = std::chrono::seconds(10);
+constexpr int64_t kKeysLookedAt = 1000;
 
 Error refuse(std::string message) { return {Errc::kUnavailable, std::move(message)}; }
 
@@ -32,6 +34,7 @@ ServerFacts parse_info(std::string_view info) {
     if (key == "role") facts.role = sanitize(value, 32);
     if (key == "loading") facts.loading = value == "1";
     if (key == "aof_enabled") facts.aof = value == "1";
+    if (key.starts_with("db") && value.starts_with("keys=")) ++facts.databases;
     if (key == "aof_last_write_status") facts.aof_last_write = value;
     if (key == "maxmemory_policy") facts.eviction = sanitize(value, 32);
   }
@@ -55,6 +58,11 @@ Status judge_server(const ServerFacts& facts, bool memory_durability,
         fmt::format("Redis would evict queued mail (maxmemory-policy {}): CONFIG SET "
                     "maxmemory-policy noeviction",
                     facts.eviction));
+  }
+  if (facts.databases > 1) {
+    warnings.push_back(
+        "other databases of this Redis hold keys, too: they share its maxmemory, and its load; give the "
+        "queue a Redis of its own");
   }
   if (memory_durability) return {};
   if (!facts.aof) {
@@ -80,6 +88,29 @@ Status judge_server(const ServerFacts& facts, bool memory_durability,
   if (facts.no_appendfsync_on_rewrite == "yes") {
     warnings.push_back(
         "Redis does not sync while it rewrites its file: CONFIG SET no-appendfsync-on-rewrite no");
+  }
+  return {};
+}
+
+Status check_contents(SyncConnection& connection, std::vector<std::string>& warnings) {
+  auto schema = connection.run(Command("HGET").arg(global_key("meta")).arg("schema"), kTimeout);
+  if (!schema) return schema.error();
+  if (schema->view().is_error()) return error_of(schema->view().text());
+  if (!schema->view().is_nil() && schema->view().number() != kSchema) {
+    return refuse(fmt::format("the queue has schema {}, this Volley reads {}: use the Volley that made it, or let that one "
+                              "send what is in it first",
+                              sanitize(schema->view().text(), 20), kSchema));
+  }
+  auto page = connection.run(Command("SCAN").arg("0").arg("COUNT").number(kKeysLookedAt), kTimeout);
+  if (!page) return page.error();
+  const ReplyView keys = page->view().at(1);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const std::string_view key = keys.at(i).text();
+    if (key.starts_with("volley:")) continue;
+    warnings.push_back(fmt::format("this Redis database holds keys that are not the queue's ('{}' among them): whoever "
+                                   "empties it empties the queue; use a database of its own",
+                                   sanitize(key, 60)));
+    break;
   }
   return {};
 }

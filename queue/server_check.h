@@ -19,6 +19,7 @@ struct ServerFacts {
   std::string version, role;
   bool loading = false;
   bool aof = false;
+  unsigned databases = 0;  // that have keys
   std::string aof_last_write;                                    // "ok"
   std::string eviction, appendfsync, no_appendfsync_on_rewrite;  // empty: not told
 };
@@ -26,6 +27,9 @@ struct ServerFacts {
 ServerFacts parse_info(std::string_view info);
 Status judge_server(const ServerFacts& facts, bool memory_durability,
                     std::vector<std::string>& warnings);
+
+// What lies there: refuses a queue of another schema, before our functions touch it; warns where others keep things, too.
+Status check_contents(SyncConnection& connection, std::vector<std::string>& warnings);
 
 // Asks and judges. kUnavailable "loading" while it loads.
 Status check_server(SyncConnection& connection, bool memory_durability,

@@ -20,6 +20,7 @@
 #include "base/time.h"
 #include "queue/campaign.h"
 #include "queue/change.h"
+#include "queue/repair.h"
 #include "queue/types.h"
 #include "queue/url.h"
 #include "queue/walk.h"
@@ -152,6 +153,15 @@ class Store {
   // `revision`: of the campaign's record, for kAgain.
   Result<ChangeResult> change(Change what, const Found& found, std::span<const size_t> picked,
                               uint64_t revision = 0);
+  // Picked recipients are final, by what is known elsewhere (change.h). engine: ours, which is not running; what others have in
+  // flight is kMoved.
+  Result<ChangeResult> resolve(const Found& found, std::span<const Known> known,
+                               std::string_view engine);
+  // Lists that no index names are findable again; dry_run: only counted.
+  Result<RepairTotals> repair(bool dry_run);
+  Result<std::vector<DamagedChunk>> damaged();
+  // Its recipients are cancelled, as many as were counted. None: it is not there any more.
+  Result<std::optional<uint64_t>> drop(const DamagedChunk& chunk);
   // Domains of one lane that rest may be offered now. Returns how many rested.
   Result<uint64_t> wake(const Destination& destination, uint32_t partition);
 
@@ -166,6 +176,9 @@ class Store {
   // --- engines
   Result<std::vector<EngineStatus>> engines();
   Status publish_status(std::string_view engine, std::string_view json);
+  // The engine's mark (queue/history.h) as it was; it is moved forward to `mark`.
+  Result<uint64_t> history(std::string_view engine, uint64_t mark);
+  Result<bool> syncs_always();  // what was answered survives a power cut; false: not known
 
  private:
   struct Impl;

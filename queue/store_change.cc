@@ -8,9 +8,7 @@
 
 namespace volley::queue {
 
-namespace {
-
-char letter(Where where) {
+char letter_of(Where where) {
   switch (where) {
     case Where::kReady:
       return 'q';
@@ -29,6 +27,15 @@ char letter(Where where) {
   }
   return 'f';
 }
+
+std::string which_of(const Place& place) {
+  if (place.where == Where::kWaiting) return fmt::format("{}", place.due_ms);
+  if (place.where == Where::kParked || place.where == Where::kInFlight)
+    return fmt::format("{}", place.lease);
+  return {};
+}
+
+namespace {
 
 Recipient untried(Recipient r) {
   r.attempts = 0;
@@ -125,12 +132,10 @@ Result<ChangeResult> Store::change(Change what, const Found& found,
   const bool single = place.destination.campaign == kSingleMessages;
   Command command = Command::function("volley1_change", partition_key(place.partition));
   command.arg(impl_->tool()).number(++impl_->changes).arg(to_string(what));
-  command.arg(std::string(1, letter(place.where)));
+  command.arg(std::string(1, letter_of(place.where)));
   command.arg(lane_tenant(place.destination.lane, place.destination.tenant));
   command.arg(place.destination.campaign).arg(place.destination.domain);
-  command.arg(place.where == Where::kWaiting  ? fmt::format("{}", place.due_ms)
-              : place.where == Where::kParked ? fmt::format("{}", place.lease)
-                                              : std::string());
+  command.arg(which_of(place));
   command.number(found.index).arg(found.bytes).arg(parts.rest).arg(parts.picked);
   command.arg(single ? std::string() : encode_outcomes(parts.outcomes));
   command.number(what == Change::kAgain ? static_cast<int64_t>(revision) : parts.due_ms);

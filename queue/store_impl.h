@@ -29,6 +29,10 @@ struct Store::Impl {
   Result<int64_t> now_ms();
 };
 
+// A place as functions are told it.
+char letter_of(Where where);
+std::string which_of(const Place& place);
+
 // From the fields of a partition's campaign hash, in kCountFields' order.
 extern const std::vector<std::string_view> kCountFields;
 Counts counts_of(const ReplyView& fields, bool cancelled);

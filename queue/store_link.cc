@@ -52,7 +52,9 @@ Status StoreLink::connect() {
   connection_ = std::move(*connection);
   if (!checked_) {
     warnings_.clear();
-    if (Status good = check_server(connection_, memory_, warnings_); !good) {
+    Status good = check_server(connection_, memory_, warnings_);
+    if (good) good = check_contents(connection_, warnings_);
+    if (!good) {
       broke_ = !connection_.open();
       connection_ = SyncConnection();
       return good;

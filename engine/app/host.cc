@@ -124,10 +124,19 @@ Result<std::unique_ptr<cli::RunningEngine>> AppHost::start_engine(const cli::Eng
   if (Status status = cli::check_ca_file(*request.settings); !status) return status.error();
   auto settings = delivery_settings(request);
   if (!settings) return settings.error();
+  settings->history = request.history;
   auto engine = delivery::Engine::start(std::move(*settings), request.queue, request.engine_id, request.dedupe_key,
                                         request.partitions, *request.keys, *request.registry, *request.events);
   if (!engine) return engine.error();
   return std::unique_ptr<cli::RunningEngine>(std::make_unique<EngineHandle>(std::move(*engine)));
+}
+
+Status AppHost::log_journal(const std::string& data_directory, const std::string& dedupe_key, metrics::EventLog& events) {
+  return delivery::log_journal(data_directory, dedupe_key, events);
+}
+
+Status AppHost::retire_journal(const std::string& data_directory, const std::string& dedupe_key) {
+  return delivery::retire_journal(data_directory, dedupe_key);
 }
 
 Status AppHost::check_routes(const std::vector<std::string>& routes, bool* covers_all) {

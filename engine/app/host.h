@@ -8,6 +8,8 @@ namespace volley::app {
 class AppHost final : public cli::Host {
  public:
   Result<std::unique_ptr<cli::RunningEngine>> start_engine(const cli::EngineRequest& request) override;
+  Status log_journal(const std::string& data_directory, const std::string& dedupe_key, metrics::EventLog& events) override;
+  Status retire_journal(const std::string& data_directory, const std::string& dedupe_key) override;
   Status check_routes(const std::vector<std::string>& routes, bool* covers_all) override;
 };
 

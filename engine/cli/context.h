@@ -35,6 +35,8 @@ void add_campaign_export(Command& campaign, Context& context);  // `volley campa
 void add_campaign_retry(Command& campaign, Context& context);
 void add_campaign_update(Command& campaign, Context& context);
 void add_queue(Command& root, Context& context);
+void add_queue_reconcile(Command& queue, Context& context);
+void add_queue_repair(Command& queue, Context& context);  // `volley queue repair`, `volley queue damaged`
 void add_trace(Command& root, Context& context);
 void add_status(Command& root, Context& context);
 void add_render(Command& root, Context& context);

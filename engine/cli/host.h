@@ -13,6 +13,7 @@
 #include "engine/cli/settings.h"
 #include "metrics/event_log.h"
 #include "metrics/registry.h"
+#include "queue/history.h"
 #include "queue/url.h"
 
 namespace volley::cli {
@@ -29,6 +30,7 @@ struct EngineRequest {
   const message::DkimKeyRing* keys = nullptr;
   metrics::Registry* registry = nullptr;
   metrics::EventLog* events = nullptr;
+  queue::History history{};            // empty: it keeps none
 };
 
 // What a command says when it leaves an engine that is unsettled().
@@ -50,6 +52,10 @@ class Host {
  public:
   virtual ~Host() = default;
   virtual Result<std::unique_ptr<RunningEngine>> start_engine(const EngineRequest& request) = 0;
+  // What the journal of this queue has, and the event log may lack, is written there and flushed; as a start of the engine would.
+  virtual Status log_journal(const std::string& data_directory, const std::string& dedupe_key, metrics::EventLog& events) = 0;
+  // The journal of this queue is put aside (*.journal.old): no engine reads it any more.
+  virtual Status retire_journal(const std::string& data_directory, const std::string& dedupe_key) = 0;
   // Usage error for a malformed one; *covers_all: every domain is routed.
   virtual Status check_routes(const std::vector<std::string>& routes, bool* covers_all) = 0;
 };

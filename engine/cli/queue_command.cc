@@ -1,4 +1,4 @@
-// volley queue list|count|export|hold|release|delete|retry|flush: looking into the queue, and changing it.
+// volley queue list|count|export|hold|release|delete|retry|flush (and repair, damaged, reconcile elsewhere): looking into the queue, and changing it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -187,6 +187,8 @@ void add_queue(Command& root, Context& context) {
     return change(store, filter, chosen, queue::Change::kRetry);
   });
   flush.flag("--dry-run", options->dry_run, "say how many it would be, change nothing");
+  add_queue_repair(command, context);
+  add_queue_reconcile(command, context);
 }
 
 }  // namespace volley::cli

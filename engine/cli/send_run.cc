@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "engine/cli/history_check.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/queue_gauges.h"
@@ -179,12 +180,15 @@ Status SendRun::start_http() {
 }
 
 Status SendRun::start_engine() {
+  auto history = begin_history(*place_);
+  if (!history) return history.error();
   EngineRequest request;
   request.settings = &settings_;
   request.routes = options_.routes;
   request.connections = options_.connections;
   request.data_directory = place_->data();
   request.queue = place_->url();
+  request.history = *history;
   request.engine_id = place_->engine_id();
   request.dedupe_key = place_->store().dedupe_key();
   request.partitions = place_->store().partitions();
@@ -273,6 +277,7 @@ Status SendRun::disk_trouble() {
   const TimePoint now = monotonic_now();
   if (trouble_since_ == TimePoint{}) trouble_since_ = now;
   if (now - trouble_since_ < kTroublePatience) return {};
+  if (trouble.starts_with("queue: ")) return Error{Errc::kData, trouble};
   return Error{Errc::kIo, trouble + "; make room, then run the same command: it goes on where it stopped"};
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
+#include "engine/cli/history_check.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/named_files.h"
@@ -89,9 +90,11 @@ int serve(const Options& options, Host& host) {
   auto events = open_events(options, *settings, registry);
   if (!events) return report(events.error());
 
+  auto history = begin_history(**place);
+  if (!history) return report(history.error());
   EngineRequest request{&*settings, options.routes, options.connections, (*place)->data(), (*place)->url(),
                         (*place)->engine_id(), (*place)->store().dedupe_key(), (*place)->store().partitions(), &*keys,
-                        &registry, events->get()};
+                        &registry, events->get(), *history};
   auto engine = host.start_engine(request);
   if (!engine) return report(engine.error());
   if (Status status = announce(**engine, **place); !status) return report(status.error());

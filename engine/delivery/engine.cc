@@ -1,6 +1,9 @@
 #include "engine/delivery/engine.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "base/log.h"
 #include "engine/delivery/event_of.h"
@@ -153,6 +156,26 @@ bool Engine::drain(Duration limit) {
   }
   impl_->stop();
   return true;
+}
+
+Status log_journal(const std::string& data_directory, const std::string& dedupe_key,
+                   metrics::EventLog& events) {
+  auto replay = read_journals(data_directory + "/journal", queue_identity(dedupe_key));
+  if (!replay.ok()) return replay.error();
+  for (const Record& record : replay->unlogged) events.append(to_event(record));
+  events.flush();
+  if (const std::string trouble = events.trouble(); !trouble.empty()) return Error{Errc::kIo, trouble};
+  return {};
+}
+
+Status retire_journal(const std::string& data_directory, const std::string& dedupe_key) {
+  auto replay = read_journals(data_directory + "/journal", queue_identity(dedupe_key));
+  if (!replay.ok()) return replay.error();
+  for (const std::string& path : replay->segments) {
+    if (std::rename(path.c_str(), (path + ".old").c_str()) != 0)
+      return Error{Errc::kIo, "cannot rename " + path + ": " + std::strerror(errno)};
+  }
+  return {};
 }
 
 bool Engine::unsettled() const { return impl_->unsettled(monotonic_now()); }

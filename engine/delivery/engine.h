@@ -48,4 +48,9 @@ class Engine {
   std::unique_ptr<Impl> impl_;
 };
 
+// For a queue that is made good while no engine runs. log_journal(): what the journal has and the event log may lack is written
+// there, and flushed. retire_journal(): the queue's segments become *.journal.old, which nobody reads.
+Status log_journal(const std::string& data_directory, const std::string& dedupe_key, metrics::EventLog& events);
+Status retire_journal(const std::string& data_directory, const std::string& dedupe_key);
+
 }  // namespace volley::delivery

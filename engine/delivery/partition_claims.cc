@@ -126,6 +126,7 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
                      : loop_.now() + std::chrono::milliseconds(reply->next_due_ms);
       p.backoff = nothing ? std::clamp(p.backoff * 2, kPollFirst, kPollSlowest) : Duration{};
       p.poll_at = loop_.now() + p.backoff;
+      if (mine && reply->chunks.empty() && reply->next_due_ms < 0) look_for_drift(p);
       if (nothing && reply->next_due_ms > 0) {
         p.poll_at =
             std::min(p.poll_at, loop_.now() + std::chrono::milliseconds(reply->next_due_ms));
@@ -156,9 +157,7 @@ void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
   const std::string key = key_of(claimed.destination);
   auto made = make_work(p.number, p.epoch, claimed);
   if (!made.ok()) {
-    // It stays in flight: after some more owners the queue parks it, where people can look at it.
-    log_error("partition " + std::to_string(p.number) + ", lease " + std::to_string(claimed.lease) +
-              " of campaign " + claimed.destination.campaign + ": " + made.error().message);
+    park(p, claimed, made.error().message);
     if (!domains_.contains(key)) door_.ready(p.number, p.epoch, claimed.destination, 0);
     return;
   }

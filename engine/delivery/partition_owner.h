@@ -103,6 +103,8 @@ class PartitionOwner final : public CampaignCache::Listener {
     TimePoint retry_at{}, renew_at{}, fence_at{}, poll_at{}, urgent_at{};
     TimePoint due_at = kNever;  // when the queue has something next, as it said last
     Duration backoff{};
+    TimePoint drift_at{};       // whether all of it can be found is not looked at before
+    bool looking = false;       // at that
     bool renewing = false, claiming = false, claiming_wanted = false;
     size_t held = 0;                             // leases of chunks we know of
     std::shared_ptr<std::atomic<bool>> revoked;  // of this tenure
@@ -173,6 +175,11 @@ class PartitionOwner final : public CampaignCache::Listener {
   void report_losses();
   void release(Partition& p);
   void apply(Partition& p, const queue::Campaign& record);
+
+  // partition_trouble.cc: what cannot be read, or found
+  void park(Partition& p, const queue::Claimed& claimed, const std::string& why);
+  void look_for_drift(Partition& p);
+  void mend(uint32_t number, uint64_t epoch, uint64_t lost);
 
   // partition_claims.cc: from claim to Delivery
   uint64_t claimed() const;

@@ -15,6 +15,7 @@
 #include "engine/delivery/relay_login.h"
 #include "engine/message/dkim.h"
 #include "queue/campaign.h"
+#include "queue/history.h"
 
 namespace volley::delivery {
 
@@ -87,6 +88,7 @@ struct Settings {
   std::vector<SiteOverride> sites;
   dns::Settings dns;
   std::string data_directory;  // journal lives in <data>/journal
+  queue::History history;      // what tells a restored backup; empty: none is kept
   Duration lease_ttl = std::chrono::seconds(15);
   Duration idle_connection = std::chrono::seconds(5);
   Duration connect_timeout = std::chrono::seconds(30);

@@ -112,8 +112,14 @@ void StatusBoard::journal_trouble(unsigned loop, std::string error) {
   journal_errors_[loop] = std::move(error);
 }
 
+void StatusBoard::queue_trouble(std::string error) {
+  const std::lock_guard lock(mutex_);
+  queue_error_ = std::move(error);
+}
+
 std::string StatusBoard::trouble() const {
   const std::lock_guard lock(mutex_);
+  if (!queue_error_.empty()) return "queue: " + queue_error_;
   for (const auto& error : journal_errors_) {
     if (!error.empty()) return "journal: " + error;
   }

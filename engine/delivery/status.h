@@ -40,6 +40,7 @@ class StatusBoard {
   StatusBoard(std::string engine_id, std::string hostname, unsigned loops, const TlsReport& tls);
   void put(unsigned loop, LoopStatus status);
   void journal_trouble(unsigned loop, std::string error);  // empty: over
+  void queue_trouble(std::string error);  // for good
   std::string trouble() const;        // why a loop is held, one line; empty: none is
   uint64_t held() const;  // works and partitions of all loops: what a drain must give back
   void set_state(std::string state);  // "running", "draining", "stopped"
@@ -52,6 +53,7 @@ class StatusBoard {
   std::string state_ = "running";
   std::vector<LoopStatus> loops_;
   std::vector<std::string> journal_errors_;
+  std::string queue_error_;
 };
 
 }  // namespace volley::delivery

@@ -1,6 +1,10 @@
 #include "engine/delivery/steward.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include "base/log.h"
 #include "queue/record.h"
@@ -10,6 +14,8 @@ namespace volley::delivery {
 namespace {
 
 constexpr uint64_t kLeastGrant = 50;  // of a canary's recipients
+constexpr int64_t kLeapMs = 60'000;
+constexpr int64_t kClocksApartMs = 600'000;
 constexpr uint64_t kGrants = 10;  // that a canary is given out in, so that every engine has some
 
 std::function<void(const Status&)> noting(const std::string& id) {
@@ -21,13 +27,15 @@ std::function<void(const Status&)> noting(const std::string& id) {
 }  // namespace
 
 Steward::Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns,
-                 ControlTable& controls, const StatusBoard& board, metrics::Shard& shard)
+                 ControlTable& controls, const StatusBoard& board, metrics::Shard& shard,
+                 HistoryKeeper& history)
     : loop_(loop),
       door_(door),
       campaigns_(campaigns),
       controls_(controls),
       board_(board),
       shard_(shard),
+      history_(history),
       timer_(loop, [this] { round(); }) {}
 
 void Steward::start() { round(); }
@@ -35,6 +43,8 @@ void Steward::start() { round(); }
 void Steward::round() {
   timer_.set_after(std::chrono::seconds(1));
   if (!door_.connected()) return;  // calls would only pile up
+  history_.tick();
+  look_at_clock();
   uint64_t running = 0, paused = 0;
   for (const auto& [id, record] : campaigns_.records()) {
     if (record.state == queue::CampaignState::kPaused) ++paused;
@@ -47,9 +57,36 @@ void Steward::round() {
                        [this](uint64_t engines) { controls_.set_engines(engines, loop_.now()); });
 }
 
+// Leases live by the queue's clock alone, and retries by delays: neither minds. Schedules do.
+void Steward::look_at_clock() {
+  const int64_t now = door_.queue_now_ms();
+  if (now == 0) return;
+  const int64_t leap = door_.clock_leap_ms();
+  if (std::abs(leap - leap_ms_) >= kLeapMs) {
+    leap_ms_ = leap;
+    if (leap == 0) {
+      log_warn("the clock of the queue's host is right again");
+    } else {
+      log_error(fmt::format("the clock of the queue's host leapt by {} s: mail that waits for a retry is tried {}, nothing expires for it; set it by NTP, "
+                            "or restart the engine if it is right now",
+                            leap / 1000, leap > 0 ? "at once" : "that much later"));
+    }
+  }
+  const int64_t ahead = now - to_ms(wall_now());
+  const bool wrong = std::abs(ahead) > kClocksApartMs;
+  if (wrong == std::exchange(clock_wrong_, wrong)) return;
+  if (wrong) {
+    log_error(fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign starts, stops or ends by its "
+                          "schedule until both agree; set them by NTP",
+                          std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
+  } else {
+    log_warn("the clocks of the queue's host and of this machine agree again: schedules are kept");
+  }
+}
+
 void Steward::look_at(const queue::Campaign& record) {
   queue::Campaign due = record;
-  if (queue::keep_schedule(due, door_.queue_now_ms())) {
+  if (!clock_wrong_ && queue::keep_schedule(due, door_.queue_now_ms())) {
     return door_.keep_schedule(record.id, noting(record.id));
   }
   if (queue::may_send(record) && record.canary > 0 && !record.canary_approved)

@@ -11,6 +11,7 @@
 
 #include "base/net/timer.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/history_keeper.h"
 #include "engine/delivery/status.h"
 #include "metrics/registry.h"
 #include "queue/door.h"
@@ -20,11 +21,12 @@ namespace volley::delivery {
 class Steward {
  public:
   Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns, ControlTable& controls,
-          const StatusBoard& board, metrics::Shard& shard);
+          const StatusBoard& board, metrics::Shard& shard, HistoryKeeper& history);
   void start();
 
  private:
   void round();
+  void look_at_clock();
   void look_at(const queue::Campaign& record);
   void ration_canary(const queue::Campaign& record);
 
@@ -34,6 +36,9 @@ class Steward {
   ControlTable& controls_;
   const StatusBoard& board_;
   metrics::Shard& shard_;
+  HistoryKeeper& history_;
+  int64_t leap_ms_ = 0;      // of the queue's clock, as it was reported
+  bool clock_wrong_ = false;  // it is far from this machine's: nothing scheduled happens
   std::set<std::string> asked_;  // campaigns whose canary's grant is under way
   net::Timer timer_;
 };

@@ -84,8 +84,11 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
   w->owner_ = std::make_unique<PartitionOwner>(w->loop_, *w->door_, shared.keys, shared.controls,
                                                shared.replay, w->shard_, *w, std::move(options));
   if (index == 0) {
+    w->history_ = std::make_unique<HistoryKeeper>(
+        w->loop_, *w->door_, settings.history,
+        [worker = w.get()](uint64_t had, uint64_t has) { worker->queue_forgot(had, has); });
     w->steward_ = std::make_unique<Steward>(w->loop_, *w->door_, w->owner_->campaigns(),
-                                            shared.controls, shared.board, w->shard_);
+                                            shared.controls, shared.board, w->shard_, *w->history_);
   }
   w->loop_.add_turn_hook(net::Phase::kJournal, *w);
   w->loop_.set_turn_observer([shard = &w->shard_](Duration worked) {
@@ -99,6 +102,7 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
 Worker::~Worker() {
   loop_.remove_turn_hook(*this);
   steward_.reset();
+  history_.reset();
   sites_.reset();
   door_.reset();  // from here on nobody answers the owner
   owner_.reset();
@@ -132,6 +136,17 @@ void Worker::drain() {
     if (sites_) sites_->drain();
     look_whether_drained();
   });
+}
+
+// It was restored from a backup under us: what it offers was delivered in part. What is on the wire is finished.
+void Worker::queue_forgot(uint64_t had, uint64_t has) {
+  const std::string trouble =
+      "it is older than what this engine did with it (its mark was " + std::to_string(had) + ", is " +
+      std::to_string(has) +
+      "): it was restored from a backup; nothing is sent until the engine has been stopped and `volley queue reconcile` has made it good";
+  log_error("the queue: " + trouble);
+  shared_.board.queue_trouble(trouble);
+  for (Worker* worker : shared_.workers) worker->drain();
 }
 
 void Worker::look_whether_drained() {

@@ -115,6 +115,7 @@ class Worker final : public SiteTable::Listener,
   void hold_until_journalled(const Error& error);
   void housekeeping();
   void save_memory();
+  void queue_forgot(uint64_t had, uint64_t has);
   void look_whether_drained();
   void write_down(const Work& work, const Record& record);
 
@@ -129,7 +130,8 @@ class Worker final : public SiteTable::Listener,
   std::unique_ptr<Router> router_;
   std::unique_ptr<SiteTable> sites_;
   std::unique_ptr<PartitionOwner> owner_;
-  std::unique_ptr<Steward> steward_;  // loop 0 only
+  std::unique_ptr<HistoryKeeper> history_;  // loop 0 only
+  std::unique_ptr<Steward> steward_;        // loop 0 only
   net::Timer housekeeping_;
   net::Timer drain_check_;
   std::unordered_map<std::string, Appetite> appetites_;

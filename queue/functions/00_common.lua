@@ -16,6 +16,7 @@
 --   P pg                 HASH n -> numbers already settled
 --   P rb                 ZSET bucket|lt|camp|dom -> due (ms);  P r:<the same>  LIST of chunks
 --   P dead               HASH n -> as inf: parked chunks, still in f:<n>
+--   P why                HASH n -> why it was parked, for those that cannot be read
 --   P hd:<camp>          SET  of domains of a campaign with held mail;  P <lt>:h:<camp>:<dom>  LIST of chunks held
 --   P kp:<camp>          SET  of 'b|domain', 'e|domain': where bounced and expired recipients of a campaign lie, to be
 --                        tried again on demand;  P <lt>:b:<camp>:<dom>, P <lt>:e:<camp>:<dom>  LISTs of chunks

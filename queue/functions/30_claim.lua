@@ -1,11 +1,21 @@
 -- Owning a partition and claiming from it. All of these drain, so all are allow-oom.
 
--- own(owner, epoch, ttl): renews at the same epoch; acquires (a new epoch) what is free, expired or our own.
+local LEAP = 4  -- lifetimes: a lease that is over, or lasts, for longer than that was made on another clock
+
+-- own(owner, epoch, ttl): renews at the same epoch; acquires (a new epoch) what is free, expired or our own. When the clock has
+-- leapt, its owner gets the time to renew: it may well be alive.
 local function own(keys, args)
   local key, owner, epoch, ttl = keys[1] .. 'own', args[1], tonumber(args[2]), tonumber(args[3])
   local have = redis.call('HMGET', key, 'owner', 'epoch', 'expires')
   local now = now_ms()
-  if have[1] and have[1] ~= '' and have[1] ~= owner and number(have[3]) > now then return {0, have[1]} end
+  if have[1] and have[1] ~= '' and have[1] ~= owner and number(have[3]) > 0 then
+    local left = number(have[3]) - now
+    if left > LEAP * ttl or left < -LEAP * ttl then
+      redis.call('HSET', key, 'expires', now + ttl)
+      return {0, have[1]}
+    end
+    if left > 0 then return {0, have[1]} end
+  end
   if have[1] == owner and epoch ~= 0 and number(have[2]) == epoch then
     redis.call('HSET', key, 'expires', now + ttl)
     return {epoch, ''}

@@ -35,6 +35,7 @@ local function unpark(keys, args)
     if m.camp == camp then
       m.epoch, m.seq, m.reclaims = 0, 0, 0
       redis.call('HDEL', P .. 'dead', all[i])
+      redis.call('HDEL', P .. 'why', all[i])
       redis.call('HSET', P .. 'inf', all[i], pack_lease(m))
       count = count + m.count
     end
@@ -57,6 +58,7 @@ local function drop_parked(P, camp)
     if unpack_lease(all[i + 1]).camp == camp then
       redis.call('UNLINK', P .. 'f:' .. all[i])
       redis.call('HDEL', P .. 'dead', all[i])
+      redis.call('HDEL', P .. 'why', all[i])
       redis.call('HDEL', P .. 'pg', all[i])
     end
   end

@@ -58,7 +58,8 @@ class Contract(unittest.TestCase):
         sections = {part.split("\n", 1)[0]: part for part in manual.split("\n.SH ")}
         for command in ("send", "serve", "campaign list", "campaign show", "campaign export", "campaign set", "campaign approve", "campaign retry",
                         "campaign update", "queue list", "queue count", "queue export", "queue hold",
-                        "queue release", "queue delete", "queue retry", "queue flush", "trace", "status", "check", "render", "dkim keygen", "sink"):
+                        "queue release", "queue delete", "queue retry", "queue flush", "queue damaged",
+                        "queue repair", "queue reconcile", "trace", "status", "check", "render", "dkim keygen", "sink"):
             section = sections[command.split()[0].upper() if command.split()[0] in ("campaign", "queue") else command.upper()]
             options = re.findall(r"^  (?:-c,)?(--[a-z0-9-]+)", volley(*command.split(), "--help", check=0).stdout, re.M)
             for option in set(options) - {"--help", "--config", "--data", "--queue"}:

@@ -21,7 +21,7 @@ IDLE = re.compile(r"""volley_(
   | connections_failed_total | desyncs_total | tls_(handshakes|resumed|failures)_total
   | campaigns_paused | queued_recipients | parked_recipients | replayed_outcomes_total | recipients_in_memory
   | http_(requests|refused)_total | messages_accepted_total | intake_(accepted|parked)_total | intake_(waiting|parked)_entries
-  | loop_slow_turns_total
+  | loop_slow_turns_total | queue_corrupt_chunks_total
   | site_(in_doubt_total|connection_failures_total|connections|waiting_recipients|paused){.*} | connections_open
 )""", re.VERBOSE)
 

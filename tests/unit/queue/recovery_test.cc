@@ -7,6 +7,9 @@ namespace {
 
 using namespace testing;
 
+// A lease that is over, and not for so long that the clock must have leapt.
+std::string just_over() { return std::to_string(to_ms(wall_now()) - 1000); }
+
 struct RecoveryTest : ::testing::Test {
   RedisServer redis;
   std::unique_ptr<Store> store = redis.store(1);
@@ -39,7 +42,7 @@ TEST_F(RecoveryTest, LeasesOfPartitions) {
   two.own();
   EXPECT_GT(two.epoch, again.epoch);
   // Expired: free for anybody.
-  redis.run({"HSET", "volley:{p00}:own", "expires", "1"});
+  redis.run({"HSET", "volley:{p00}:own", "expires", just_over()});
   again.own();
   EXPECT_GT(again.epoch, two.epoch);
 }
@@ -58,7 +61,7 @@ TEST_F(RecoveryTest, PartialProgressSurvivesACrash) {
   one.reset();
 
   Engine two(redis, "two");
-  redis.run({"HSET", "volley:{p00}:own", "expires", "1"});
+  redis.run({"HSET", "volley:{p00}:own", "expires", just_over()});
   two.own();
   const auto recovered = two.recover();
   ASSERT_EQ(recovered.size(), 1u);

@@ -103,8 +103,25 @@ TEST(ServerCheck, MetaRecord) {
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().code, Errc::kConfig);
   EXPECT_NE(other.error().message.find("8 partitions"), std::string::npos);
+  // A newer Volley's functions stay where they are.
+  redis.run({"FUNCTION", "FLUSH"});
   redis.run({"HSET", "volley:{g}:meta", "schema", "9"});
-  EXPECT_FALSE(Store::open(redis.url(), 8, true).ok());
+  auto newer = Store::open(redis.url(), 8, true);
+  ASSERT_FALSE(newer.ok());
+  EXPECT_EQ(newer.error().code, Errc::kUnavailable);
+  EXPECT_NE(newer.error().message.find("schema 9"), std::string::npos);
+  EXPECT_EQ(redis.run({"FUNCTION", "LIST"}).view().size(), 0u);
+}
+
+TEST(ServerCheck, OthersInTheSameRedis) {
+  RedisServer redis;
+  EXPECT_TRUE(redis.store(8)->warnings().empty());
+  redis.run({"SET", "session:1", "x"});
+  auto store = redis.store(8);
+  ASSERT_EQ(store->warnings().size(), 1u);
+  EXPECT_NE(store->warnings()[0].find("session:1"), std::string::npos);
+  redis.run({"DEL", "session:1"});
+  EXPECT_EQ(parse_info("db0:keys=3,expires=0\r\ndb4:keys=1,expires=0\r\n").databases, 2u);
 }
 
 TEST(ServerCheck, Unreachable) {

@@ -1,0 +1,77 @@
+#include "engine/delivery/history_keeper.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/net/work_pool.h"
+
+namespace volley::delivery {
+namespace {
+
+constexpr uint64_t kFirstSave = 5;   // ticks: a power cut takes less away
+constexpr uint64_t kSaveEvery = 30;
+constexpr uint64_t kLow = 60;        // so much of the reserve is left at least
+
+}  // namespace
+
+HistoryKeeper::HistoryKeeper(net::Loop& loop, queue::Door& door, queue::History history,
+                             std::function<void(uint64_t, uint64_t)> on_forgotten)
+    : loop_(loop),
+      door_(door),
+      history_(std::move(history)),
+      on_forgotten_(std::move(on_forgotten)),
+      confirmed_(history_.mark),
+      confirmed_before_(history_.mark) {}
+
+HistoryKeeper::~HistoryKeeper() { *alive_ = false; }
+
+void HistoryKeeper::tick() {
+  if (history_.path.empty() || forgotten_) return;
+  ++ticks_;
+  if (ticks_ == kFirstSave || ticks_ % kSaveEvery == 0 || history_.mark + kLow > history_.range.high)
+    save();
+  if (asking_ || history_.mark >= history_.range.high) return;
+  asking_ = true;
+  const uint64_t mark = ++history_.mark;
+  const uint64_t slack = queue::kHistorySlack;
+  const bool may_forget = history_.volatile_queue || confirmed_ < slack;
+  door_.history(mark, may_forget ? 0 : confirmed_ - slack,
+                [this, mark](const Result<uint64_t>& had) { answered(mark, had); });
+}
+
+void HistoryKeeper::answered(uint64_t mark, const Result<uint64_t>& had) {
+  asking_ = false;
+  if (!had.ok()) return log_debug("history: " + had.error().message);
+  if (!history_.volatile_queue && *had + queue::kHistorySlack < confirmed_) {
+    forgotten_ = true;
+    return on_forgotten_(confirmed_, *had);
+  }
+  confirmed_ = mark;
+}
+
+void HistoryKeeper::save() {
+  if (saving_) return;
+  saving_ = true;
+  queue::HistoryRange range = history_.range;
+  range.low = std::max(range.low, confirmed_before_);
+  range.high = std::max(range.high, history_.mark + queue::kHistoryReserve);
+  auto saved = std::make_shared<Status>();
+  net::WorkPool::submit(
+      loop_,
+      [saved, path = history_.path, identity = history_.identity, range] {
+        *saved = queue::write_history(path, identity, range);
+      },
+      [this, alive = alive_, saved, range, confirmed = confirmed_] {
+        if (!*alive) return;
+        saving_ = false;
+        if (saved->ok()) {
+          history_.range = range;
+          confirmed_before_ = confirmed;
+        } else if (!complained_) {
+          log_warn(saved->error().message);
+        }
+        complained_ = !saved->ok();
+      });
+}
+
+}  // namespace volley::delivery
