@@ -1,6 +1,7 @@
 #include "engine/delivery/steward.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "queue/record.h"
@@ -21,13 +22,15 @@ std::function<void(const Status&)> noting(const std::string& id) {
 }  // namespace
 
 Steward::Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns,
-                 ControlTable& controls, const StatusBoard& board, metrics::Shard& shard)
+                 ControlTable& controls, const StatusBoard& board, metrics::Shard& shard,
+                 std::function<void()> seal_journals)
     : loop_(loop),
       door_(door),
       campaigns_(campaigns),
       controls_(controls),
       board_(board),
       shard_(shard),
+      seal_journals_(std::move(seal_journals)),
       timer_(loop, [this] { round(); }) {}
 
 void Steward::start() { round(); }
@@ -44,7 +47,10 @@ void Steward::round() {
   shard_[metrics::Metric::kCampaignsRunning].set(running);
   shard_[metrics::Metric::kCampaignsPaused].set(paused);
   door_.publish_status(board_.json(),
-                       [this](uint64_t engines) { controls_.set_engines(engines, loop_.now()); });
+                       [this](uint64_t engines, uint64_t seals) {
+                         controls_.set_engines(engines, loop_.now());
+                         if (std::exchange(seals_, seals) != seals) seal_journals_();
+                       });
 }
 
 void Steward::look_at(const queue::Campaign& record) {

@@ -1,11 +1,12 @@
 // Steward: what one loop does for the whole engine, once a second.
 //
 // Purpose    Finishes campaigns of which nothing is left, keeps schedules and canaries, fills the campaign gauges,
-//            publishes the status document and so learns how many engines share the queue.
+//            publishes the status document and so learns how many engines share the queue, and when journals are to be sealed.
 // Ownership  References outlive it.
 // Thread     Loop 0's.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 
@@ -20,7 +21,7 @@ namespace volley::delivery {
 class Steward {
  public:
   Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns, ControlTable& controls,
-          const StatusBoard& board, metrics::Shard& shard);
+          const StatusBoard& board, metrics::Shard& shard, std::function<void()> seal_journals);
   void start();
 
  private:
@@ -34,6 +35,8 @@ class Steward {
   ControlTable& controls_;
   const StatusBoard& board_;
   metrics::Shard& shard_;
+  std::function<void()> seal_journals_;
+  uint64_t seals_ = 0;  // asked for so far
   std::set<std::string> asked_;  // campaigns whose canary's grant is under way
   net::Timer timer_;
 };

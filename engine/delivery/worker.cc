@@ -85,7 +85,8 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
                                                shared.replay, w->shard_, *w, std::move(options));
   if (index == 0) {
     w->steward_ = std::make_unique<Steward>(w->loop_, *w->door_, w->owner_->campaigns(),
-                                            shared.controls, shared.board, w->shard_);
+                                            shared.controls, shared.board, w->shard_,
+                                            [raw = w.get()] { raw->seal_journals(); });
   }
   w->loop_.add_turn_hook(net::Phase::kJournal, *w);
   w->loop_.set_turn_observer([shard = &w->shard_](Duration worked) {
@@ -245,6 +246,10 @@ void Worker::lease_closed(uint32_t partition, uint64_t lease, unsigned loop) {
   if (loop == index_) return;
   Worker& where = other(loop);
   where.loop_.post([&where, partition, lease] { where.journal_->settled(partition, lease); });
+}
+
+void Worker::seal_journals() {
+  for (Worker* worker : shared_.workers) worker->loop_.post([worker] { worker->journal_->seal(); });
 }
 
 void Worker::look_again(const std::vector<std::string>& campaigns) {

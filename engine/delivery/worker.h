@@ -115,6 +115,7 @@ class Worker final : public SiteTable::Listener,
   void hold_until_journalled(const Error& error);
   void housekeeping();
   void save_memory();
+  void seal_journals();  // of all loops
   void look_whether_drained();
   void write_down(const Work& work, const Record& record);
 
