@@ -41,10 +41,10 @@ class Sweep {
   Sweep(queue::Store& store, const AddressMatch& match) : store_(store), match_(match) {}
 
   Status run() {
-    for (const bool failed : {false, true}) {
+    for (const bool of_failed : {false, true}) {
       queue::WalkFilter filter;
       filter.domain = match_.domain();
-      filter.failed = failed;
+      filter.failed = of_failed;
       filter.settled = true;
       queue::WalkVisitor visitor;
       visitor.found = [this](const queue::Found& found) { return look(found); };
@@ -131,7 +131,6 @@ class Forget {
   // Twice in a row nothing: what an engine gives back during one look is met by the next.
   Status queued() {
     int clean = 0;
-    Status failed;
     const auto look = [&]() -> Result<bool> {
       for (;;) {
         Sweep sweep(store_, match_);
