@@ -203,6 +203,22 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
 
 std::string fold_address(std::string_view address) { return ascii_lower(address); }
 
+std::string hide_local_parts(std::string_view text) {
+  constexpr std::string_view kEnds = " \t<>()[],;:\"'`";
+  std::string out;
+  for (const char c : text) {
+    if (c == '@') {
+      size_t start = out.size();
+      while (start > 0 && kEnds.find(out[start - 1]) == std::string_view::npos) --start;
+      if (start < out.size()) out.replace(start, std::string::npos, "*");
+      const size_t quote = out.size() > 1 && out.back() == '"' ? out.rfind('"', out.size() - 2) : std::string::npos;
+      if (quote != std::string::npos) out.replace(quote, std::string::npos, "*");  // "a quoted one"
+    }
+    out += c;
+  }
+  return out;
+}
+
 bool is_fqdn(std::string_view host) { return ldh_fault(host) == nullptr; }
 
 }  // namespace volley

@@ -37,6 +37,9 @@ Result<Mailbox> parse_mailbox(std::string_view text);
 // The key under which two spellings of an address are the same person: ASCII letters in lower case, all else as it is.
 std::string fold_address(std::string_view address);
 
+// Text for many eyes: of each address in it, the local part is "*".
+std::string hide_local_parts(std::string_view text);
+
 // A host name: letters, digits, hyphens, at least one dot, no trailing dot. What EHLO may carry (RFC 5321 4.1.1.1).
 bool is_fqdn(std::string_view host);
 

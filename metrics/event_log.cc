@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "metrics/event_rewrite.h"
 #include "metrics/registry.h"
 
 namespace volley::metrics {
@@ -35,7 +36,7 @@ class LogFile {
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
 
-  Status open();
+  Status open(bool at_line_start = true);
   // Writes some of `bytes` (whole lines, or the rest of one) and returns how many, or an error.
   Result<size_t> write_some(std::string_view bytes, bool at_line_start);
 
@@ -45,6 +46,7 @@ class LogFile {
   }
   Status cut_partial_line();
   Status rotate();
+  bool replaced() const;
   std::string numbered(unsigned n) const { return fmt::format("{}.{}", options_.path, n); }
   Error failure(Errc code, const char* what) const {
     return {code, fmt::format("{} {}: {}", what, options_.path, std::strerror(errno))};
@@ -56,7 +58,7 @@ class LogFile {
   uint64_t limit_;  // size at which to rotate
 };
 
-Status LogFile::open() {
+Status LogFile::open(bool at_line_start) {
   close();
   fd_ = ::open(options_.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd_ < 0) return failure(Errc::kCantCreate, "cannot open the event log");
@@ -67,7 +69,7 @@ Status LogFile::open() {
   size_ = static_cast<uint64_t>(info.st_size);
   // Addresses of recipients are in it: nobody else's business, whatever mode it had.
   if (::fchmod(fd_, 0600) != 0) return failure(Errc::kCantCreate, "cannot make private");
-  return cut_partial_line();
+  return at_line_start ? cut_partial_line() : Status();
 }
 
 Status LogFile::cut_partial_line() {
@@ -108,7 +110,19 @@ Status LogFile::rotate() {
   return open();
 }
 
+// Another file stands in the place of the one that is open, or none does.
+bool LogFile::replaced() const {
+  struct stat ours {}, there {};
+  if (fd_ < 0 || ::fstat(fd_, &ours) != 0 || !S_ISREG(ours.st_mode)) return false;
+  if (::stat(options_.path.c_str(), &there) != 0) return errno == ENOENT;
+  return ours.st_ino != there.st_ino || ours.st_dev != there.st_dev;
+}
+
 Result<size_t> LogFile::write_some(std::string_view bytes, bool at_line_start) {
+  const EventsLock lock(options_.path);
+  if (replaced()) {
+    if (Status reopened = open(at_line_start); !reopened) return reopened.error();
+  }
   bool full = size_ > 0 && size_ + std::min(bytes.size(), kSlice) > limit_;
   if (fd_ < 0) {
     if (Status reopened = open(); !reopened) return reopened.error();

@@ -6,6 +6,7 @@
 //            again, never lose one: (id, generation, attempt, event) is the same then, and differs otherwise.
 // Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes (give or
 //            take a line), `keep` old files: path.1 is the youngest.
+//            The file may be replaced while it is written (event_rewrite.h).
 // Thread     append() from any thread; never blocks on the disk. written() tells up to which
 //            sequence the file has it (written to the system, not fsynced).
 // Errors     open(): kCantCreate. A full disk: lines wait in memory (bounded by the caller's

@@ -59,6 +59,7 @@ void each_field(C& c, Io io) {
   io("sign", c.sign);
   io("suppress_revision", c.suppress_revision);
   io("rejects_path", c.rejects_path);
+  io("blotted_ms", c.blotted_ms);
 }
 
 Error illegal(const Campaign& c, CampaignState to) {

@@ -68,6 +68,7 @@ struct Campaign {
   bool sign = true;
   uint64_t suppress_revision = 0;  // of the suppression set stored with it
   std::string rejects_path;
+  int64_t blotted_ms = 0;  // since then nothing but the counts is known of its recipients; 0: all is
 
   std::string to_json() const;
   static Result<Campaign> from_json(std::string_view text);

@@ -6,6 +6,9 @@
 //             kDelete   all but in flight -> final, as Outcome::kCancelled; a single message's status becomes "cancelled"
 //             kAgain    bounced, expired -> ready, as if it had never been tried; its outcome no longer counts
 //             kRetry    waiting -> ready, and its domain rests no longer
+//             kForget   all but in flight -> gone: what was queued is final as for kDelete, its outcome without the address;
+//                       what is kept of one that failed is dropped, its outcome stays. Of campaigns that are over, too. Of a
+//                       parked chunk nobody need be picked: those that were settled before go with any change
 //           One call, atomic: the chunk must still be there as it was seen. Engines need not stop for it.
 // Repeating A call whose answer was lost is repeated and changes nothing twice.
 // Thread    As Store.
@@ -18,7 +21,7 @@
 
 namespace volley::queue {
 
-enum class Change : uint8_t { kHold, kRelease, kDelete, kRetry, kAgain };
+enum class Change : uint8_t { kHold, kRelease, kDelete, kRetry, kAgain, kForget };
 std::string_view to_string(Change change);
 bool applies_to(Change change, Where where);
 

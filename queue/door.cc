@@ -49,14 +49,16 @@ size_t Door::pending() const {
   return impl_->connection.pending() + impl_->waiting_calls - impl_->waiting.size();
 }
 
-void Door::publish_status(std::string_view json, std::function<void(uint64_t engines)> done) {
+void Door::publish_status(std::string_view json,
+                          std::function<void(uint64_t engines, uint64_t seals)> done) {
   if (impl_->status_pending) return;  // the queue is away; a fresher one comes in a second
   impl_->status_pending = true;
   Command command = Command::function("volley1_status", global_key());
-  command.arg(impl_->engine).arg(json);
-  impl_->connection.call(command, [impl = impl_.get(), done = std::move(done)](Result<Reply> live) {
+  command.arg(impl_->engine).arg(json).arg("seals");
+  impl_->connection.call(command, [impl = impl_.get(), done = std::move(done)](Result<Reply> heard) {
     impl->status_pending = false;
-    if (live.ok() && done) done(live->view().unsigned_number());
+    if (!heard.ok() || !done) return;
+    done(heard->view().at(0).unsigned_number(), heard->view().at(1).unsigned_number());
   });
 }
 

@@ -160,8 +160,10 @@ class Door {
   void grant(std::string_view id, uint64_t wanted, uint64_t limit,
              std::function<void(Result<uint64_t>)> done);
   void await_approval(std::string_view id, std::function<void(Status)> done);
-  // `done`: how many engines have published theirs within the last seconds, this one among them.
-  void publish_status(std::string_view json, std::function<void(uint64_t engines)> done = {});
+  // `done`: how many engines have published theirs within the last seconds, this one among them; and how often engines were
+  // asked to seal their journals (Store::seal_journals).
+  void publish_status(std::string_view json,
+                      std::function<void(uint64_t engines, uint64_t seals)> done = {});
   // The engine's mark moves forward (queue/history.h), unless the queue has less than `expected`. `done`: what it had.
   void history(uint64_t mark, uint64_t expected, std::function<void(Result<uint64_t>)> done);
 

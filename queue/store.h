@@ -66,6 +66,13 @@ struct IntakeBacklog {
   uint64_t parked = 0;   // entries that somebody has to look at
 };
 
+// What of the intake stream, its parked entries and its results named an address.
+struct IntakeForgotten {
+  uint64_t deleted = 0;   // entries
+  uint64_t batches = 0;   // left: they wait, and have others' messages, too
+  bool too_long = false;  // a stream is too long to be copied: bytes of deleted entries remain for a while
+};
+
 struct SingleStatus {
   std::string state;  // queued, deferred, delivered, bounced, expired, suppressed, cancelled
   uint32_t attempts = 0;
@@ -135,8 +142,10 @@ class Store {
   Status approve(std::string_view id);  // of what a canary showed; it goes on
   Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
   Status finish_if_done(std::string_view id);  // running and closed and nothing queued
-  Status purge(std::string_view
-                   id);  // every trace of it in the queue; only once it is finished or cancelled
+  // Every trace of it in the queue; only once it is finished or cancelled. kTempFail: an engine still has some of its mail.
+  Status purge(std::string_view id);
+  // As purge(), but its record, content and counts stay: who got it is not known any more (Campaign::blotted_ms).
+  Status blot(std::string_view id);
   // Parked chunks (Counts::parked) are taken up again by the next recovery of their partitions. Returns recipients.
   Result<uint64_t> unpark(std::string_view id);
   Result<Counts> counts(std::string_view id);
@@ -164,6 +173,19 @@ class Store {
   Result<std::optional<uint64_t>> drop(const DamagedChunk& chunk);
   // Domains of one lane that rest may be offered now. Returns how many rested.
   Result<uint64_t> wake(const Destination& destination, uint32_t partition);
+
+  // --- forgetting a person (recipients: change(), Change::kForget); all of these may be repeated
+  using Test = std::function<bool(std::string_view)>;
+  // Final outcomes at `domain` whose address is_it() lose it, their number stays. Returns how many.
+  Result<uint64_t> forget_outcomes(std::string_view id, const std::string& domain, const Test& is_it);
+  // Last replies of single messages, and reasons of campaigns, that name the address. Returns how many.
+  Result<uint64_t> forget_words(const Test& names);
+  Result<IntakeForgotten> forget_intake(const Test& names);
+  // Running engines begin new journals, within seconds; what is settled goes with the old ones.
+  Status seal_journals();
+  // Rewrites the append-only file, so that what is deleted leaves the disk, and waits for that. False: there is none.
+  // kUnavailable: refused, or it failed. kTempFail: `stop` said so.
+  Result<bool> rewrite_log(const std::function<bool()>& stop);
 
   // --- single messages, transactional lane
   Result<SubmitResult> submit(const SingleMessage& message, std::string& id_out);

@@ -44,6 +44,8 @@ Recipient untried(Recipient r) {
   return r;
 }
 
+bool ends(Change what) { return what == Change::kDelete || what == Change::kForget; }
+
 // The chunk without the picked ones, and those.
 struct Parts {
   std::string rest, picked;
@@ -65,9 +67,10 @@ Parts take_apart(Change what, const Found& found, std::span<const size_t> picked
     ++next;
     taken.add(what == Change::kAgain ? untried(r) : r);
     parts.due_ms = std::max(parts.due_ms, r.not_before_ms);
-    if (what == Change::kDelete || what == Change::kAgain) {
-      const Outcome outcome = what == Change::kDelete ? Outcome::kCancelled : Outcome::kRetried;
-      parts.outcomes.push_back({r.number, outcome, r.last_code, {}, std::string(r.address)});
+    if (ends(what) || what == Change::kAgain) {
+      const Outcome outcome = ends(what) ? Outcome::kCancelled : Outcome::kRetried;
+      const std::string_view address = what == Change::kForget ? std::string_view() : r.address;
+      parts.outcomes.push_back({r.number, outcome, r.last_code, {}, std::string(address)});
     }
   }
   rest.set_inline_content(found.chunk.inline_content());
@@ -75,7 +78,7 @@ Parts take_apart(Change what, const Found& found, std::span<const size_t> picked
   if (rest.size() > 0) parts.rest = rest.encode();
   // All of it: the functions know it already.
   const bool whole = picked.size() == found.chunk.recipients().size();
-  if ((!whole || what == Change::kAgain) && what != Change::kDelete) parts.picked = taken.encode();
+  if ((!whole || what == Change::kAgain) && !ends(what)) parts.picked = taken.encode();
   return parts;
 }
 
@@ -101,6 +104,8 @@ std::string_view to_string(Change change) {
       return "retry";
     case Change::kAgain:
       return "again";
+    case Change::kForget:
+      return "forget";
   }
   return "unknown";
 }
@@ -117,6 +122,8 @@ bool applies_to(Change change, Where where) {
       return where == Where::kWaiting;
     case Change::kAgain:
       return is_final(where);
+    case Change::kForget:
+      return where != Where::kInFlight;
   }
   return false;
 }
@@ -124,7 +131,8 @@ bool applies_to(Change change, Where where) {
 Result<ChangeResult> Store::change(Change what, const Found& found,
                                    std::span<const size_t> picked, uint64_t revision) {
   const Place& place = found.place;
-  if (picked.empty() || !applies_to(what, place.where)) {
+  const bool nobody = picked.empty() && (what != Change::kForget || place.where != Where::kParked);
+  if (nobody || !applies_to(what, place.where)) {
     return Error{Errc::kInternal,
                  fmt::format("cannot {} what is {}", to_string(what), to_string(place.where))};
   }

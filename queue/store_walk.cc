@@ -335,7 +335,7 @@ Step Walk::look(const Place& place, int64_t index, std::string_view bytes, std::
   std::erase_if(found.recipients, [&](const Recipient& r) {
     return std::binary_search(numbers->begin(), numbers->end(), r.number);
   });
-  return found.recipients.empty() ? Step::kOn : visitor_.found(found);
+  return found.recipients.empty() && !filter_.settled ? Step::kOn : visitor_.found(found);
 }
 
 }  // namespace

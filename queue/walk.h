@@ -48,6 +48,7 @@ struct WalkFilter {
   std::string domain{};    // without '#k'; empty: all
   std::optional<Lane> lane{};
   bool failed = false;  // those that bounced or expired, instead of those that are queued
+  bool settled = false;  // also chunks in flight or parked of which nobody is left
   std::function<bool(const Place&)> wants{};  // null: every place
 };
 

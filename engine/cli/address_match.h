@@ -16,10 +16,15 @@ class AddressMatch {
   static Result<AddressMatch> make(const std::string& text);  // kUsage when it is no address
 
   bool operator()(std::string_view address) const;
+  // Whether a text (a reply, JSON, a row of a list) names it: as it stands there, or with JSON's escapes.
+  bool named_in(std::string_view text) const;
+  // Whether these bytes may have it; never false when they do.
+  bool may_be_in(std::string_view bytes) const;
   const std::string& domain() const { return domain_; }
 
  private:
   std::string local_, domain_;
+  std::string escaped_;  // local_ within a JSON string
 };
 
 // Lower-case A-labels; kUsage when it is no domain.

@@ -1,4 +1,4 @@
-// volley campaign list|show|pause|resume|cancel|export: control through the queue's campaign records.
+// volley campaign list|show|pause|resume|cancel: control through the queue's campaign records.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -167,6 +167,7 @@ void add_campaign(Command& root, Context& context) {
   add_campaign_update(command, context);
   add_campaign_retry(command, context);
   add_campaign_export(command, context);
+  add_campaign_purge(command, context);
 }
 
 }  // namespace volley::cli

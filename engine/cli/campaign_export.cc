@@ -102,6 +102,10 @@ Status tell_the_rest(queue::Store& store, const std::string& id, uint64_t rows) 
   auto counts = store.counts(id);
   if (!counts) return counts.error();
   if (counts->accepted == rows) return {};
+  if (*campaign && (*campaign)->blotted_ms != 0) {
+    fmt::print(stderr, "volley: its recipients were dropped after [privacy] retain: only their counts are known\n");
+    return {};
+  }
   const bool cancelled = *campaign && (*campaign)->state == queue::CampaignState::kCancelled;
   if (cancelled && counts->accepted > rows) {
     fmt::print(stderr, "volley: {} more were cancelled with the campaign, and are not in its queue any more\n",

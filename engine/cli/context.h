@@ -32,11 +32,13 @@ void add_send(Command& root, Context& context);
 void add_serve(Command& root, Context& context);
 void add_campaign(Command& root, Context& context);
 void add_campaign_export(Command& campaign, Context& context);  // `volley campaign export`
+void add_campaign_purge(Command& campaign, Context& context);
 void add_campaign_retry(Command& campaign, Context& context);
 void add_campaign_update(Command& campaign, Context& context);
 void add_queue(Command& root, Context& context);
 void add_queue_reconcile(Command& queue, Context& context);
 void add_queue_repair(Command& queue, Context& context);  // `volley queue repair`, `volley queue damaged`
+void add_forget(Command& root, Context& context);
 void add_trace(Command& root, Context& context);
 void add_status(Command& root, Context& context);
 void add_render(Command& root, Context& context);

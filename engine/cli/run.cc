@@ -35,6 +35,7 @@ int run(int argc, char** argv, Host& host) {
         add_campaign(root, context);
         add_queue(root, context);
         add_trace(root, context);
+        add_forget(root, context);
         add_status(root, context);
         add_render(root, context);
         add_check(root, context);

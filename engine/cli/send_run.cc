@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/cli/history_check.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/local_events.h"
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/queue_gauges.h"
 #include "engine/cli/standstill.h"
@@ -37,6 +38,7 @@ SendRun::SendRun(const SendPlan& plan, const SendOptions& options, const Setting
     : plan_(plan), options_(options), settings_(settings), host_(host), words_(words), id_(plan.spec.identity()) {}
 
 SendRun::~SendRun() {
+  retention_.reset();
   import_.reset();
   engine_.reset();
   http_.reset();
@@ -114,14 +116,16 @@ Status SendRun::check_unchanged(const queue::Campaign& old) {
 
 Status SendRun::open_events() {
   metrics::EventLogOptions log;
-  log.path = !options_.events.empty() ? options_.events
-             : !settings_.events_file.empty() ? settings_.events_file : place_->data() + "/events.jsonl";
+  log.path = events_path(settings_, options_.events);
   log.max_bytes = settings_.events_max_size;
   log.keep = static_cast<unsigned>(settings_.events_keep);
   log.counters = &registry_.new_shard();
   auto events = metrics::EventLog::open(log);
   if (!events) return events.error();
   events_ = std::move(*events);
+  auto retention = Retention::open(settings_, *place_, log.path);
+  if (!retention) return retention.error();
+  retention_ = std::move(*retention);
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "engine/cli/host.h"
 #include "engine/cli/last_words.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/retention.h"
 #include "engine/cli/send_import.h"
 #include "engine/cli/send_plan.h"
 #include "engine/cli/summary.h"
@@ -69,6 +70,7 @@ class SendRun {
   std::unique_ptr<Workplace> place_;
   metrics::Registry registry_;
   std::unique_ptr<metrics::EventLog> events_;
+  std::unique_ptr<Retention> retention_;
   std::unique_ptr<http::Server> http_;
   std::optional<queue::Campaign> campaign_;
   intake::SuppressionList suppressed_;

@@ -7,9 +7,11 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/history_check.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/local_events.h"
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/named_files.h"
 #include "engine/cli/queue_gauges.h"
+#include "engine/cli/retention.h"
 #include "engine/cli/workplace.h"
 #include "engine/intake/api.h"
 #include "engine/intake/stream_reader.h"
@@ -35,8 +37,7 @@ Status check_identity(const Settings& settings, bool routed) {
 Result<std::unique_ptr<metrics::EventLog>> open_events(const Options& options, const Settings& settings,
                                                        metrics::Registry& registry) {
   metrics::EventLogOptions log;
-  log.path = !options.events.empty() ? options.events
-             : !settings.events_file.empty() ? settings.events_file : settings.data + "/events.jsonl";
+  log.path = events_path(settings, options.events);
   log.max_bytes = settings.events_max_size;
   log.keep = static_cast<unsigned>(settings.events_keep);
   log.counters = &registry.new_shard();
@@ -98,6 +99,8 @@ int serve(const Options& options, Host& host) {
   auto engine = host.start_engine(request);
   if (!engine) return report(engine.error());
   if (Status status = announce(**engine, **place); !status) return report(status.error());
+  const auto retention = Retention::open(*settings, **place, events_path(*settings, options.events));
+  if (!retention) return report(retention.error());
 
   intake::Api api(api_options(*settings, **place, **engine), registry);
   const auto reader = stream_reader(*settings, **place, **engine, registry);

@@ -133,6 +133,11 @@ void read_transactional(Table table, Settings& out) {
   }
 }
 
+void read_privacy(Table table, Settings& out) {
+  out.retain = table.duration("retain");
+  if (out.retain && *out.retain < std::chrono::hours(1)) table.fail("retain", "must be an hour at least");
+}
+
 void read_root(Table root, const Config& config, Settings& out) {
   out.hostname = root.string("hostname").value_or("");
   if (!out.hostname.empty() && !is_fqdn(out.hostname)) {
@@ -161,6 +166,7 @@ void read_root(Table root, const Config& config, Settings& out) {
     out.events_max_size = table->size("max_size").value_or(out.events_max_size);
     out.events_keep = table->integer("keep").value_or(out.events_keep);
   }
+  if (auto table = root.table("privacy")) read_privacy(*table, out);
   if (auto table = root.table("transactional")) read_transactional(*table, out);
   read_dkim(root, config, out);
   out.sites = read_sites(root);

@@ -60,6 +60,8 @@ struct Settings {
   uint64_t events_max_size = uint64_t{256} << 20;
   int64_t events_keep = 10;
 
+  std::optional<Duration> retain;      // [privacy] retain: how long it is known who got what; empty: for ever
+
   std::string ca_file;                 // CAs to trust besides the system's
   bool mta_sts = true, dane = true;
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -70,6 +71,8 @@ struct Journal::Impl {
   uint64_t segment_bytes = 0;
   uint64_t run = 0;
   uint64_t next_serial = 1;
+  uint64_t sealed = 0;   // segments below this serial are carried over at once
+  bool sealing = false;  // with the next flush
 
   std::deque<Segment> segments;  // the last one is current while `writing`
   bool writing = false;          // there is a current segment, its file made or about to be
@@ -130,8 +133,10 @@ struct Journal::Impl {
 
   // Reads twice what was written at least, so that segments go faster than they come.
   void carry_over(uint64_t just_written) {
-    if (!carry && segments.size() <= kJournalSegmentsKept + 2 * open_bytes / segment_bytes) return;
+    if (segments.empty()) return;
     Segment& oldest = segments.front();
+    const bool many = segments.size() > kJournalSegmentsKept + 2 * open_bytes / segment_bytes;
+    if (!carry && !many && oldest.serial >= sealed) return;
     if (oldest.carried || oldest.unreadable || oldest.last_event > logged) return;
     if (!carry) carry.emplace(oldest.path, oldest.bytes);
     const auto keep = [this](const LeaseName& name) {
@@ -152,6 +157,11 @@ struct Journal::Impl {
   void close_file() {
     if (fd >= 0) ::close(fd);
     fd = -1;
+  }
+
+  void close_segment() {
+    close_file();
+    writing = false;
   }
 
   Status open_file() {
@@ -223,6 +233,8 @@ void Journal::replayed(uint64_t run) {
   impl_->replayed.push_back(run);
 }
 
+void Journal::seal() { impl_->sealing = true; }
+
 Status Journal::flush() {
   Impl& m = *impl_;
   size_t at = 0;
@@ -242,10 +254,11 @@ Status Journal::flush() {
       return Error{Errc::kIo,
                    "cannot write " + m.segments.back().path + ": " + std::strerror(failure)};
     }
-    if (m.segments.back().bytes >= m.segment_bytes) {
-      m.close_file();
-      m.writing = false;
-    }
+    if (m.segments.back().bytes >= m.segment_bytes) m.close_segment();
+  }
+  if (std::exchange(m.sealing, false)) {
+    m.close_segment();
+    m.sealed = m.next_serial;
   }
   m.collect();
   m.carry_over(at);

@@ -13,6 +13,8 @@
 //            and its outcomes of leases that are open now are written again at the end, byte for byte; it is deleted
 //            once they are write()n. Twice, so that copies cost less than what is appended, and end by themselves.
 //            A segment with an event that is not in the log waits: all behind it are not logged either, and needed.
+// Sealing    seal() begins a new segment, and older ones are carried over whatever their number: what is settled and logged is
+//            off the disk within some turns.
 // Invariants Whatever is cut off at the end, at any byte, and whether or not the oldest segments are gone yet:
 //            1. An outcome of an open lease is in a segment that exists. Twice is once: (run, sequence) names it.
 //            2. settled comes behind all outcomes of its lease, copies too: a copy is made of an open lease only. So
@@ -55,6 +57,7 @@ class Journal {
                uint64_t lease);          // its outcomes are in the queue, the lease is closed
   void logged(uint64_t event_sequence);  // events up to here are in the event log
   void replayed(uint64_t run);  // all events of an earlier run (Replay::runs) are in the event log
+  void seal();
   Status flush();
   uint64_t bytes_written() const;
   size_t segments() const;  // files it has now

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/address.h"
 #include "engine/delivery/retry.h"
 
 namespace volley::delivery {
@@ -82,7 +83,7 @@ std::string words_of(const Record& record) {
   std::string words = record.text;
   if (!record.enhanced.empty()) words = record.enhanced + ' ' + words;
   if (record.code != 0) words = std::to_string(record.code) + ' ' + words;
-  return words;
+  return hide_local_parts(words);
 }
 
 smtp::Outcome never_reached(Kind kind, std::string why, smtp::EnhancedCode code) {

@@ -41,7 +41,8 @@ inline constexpr smtp::EnhancedCode kNoHost{5, 4, 4};  // the code of a host tha
 // How long we have been trying, on the clock that counts for its lane. queue_now_ms: the queue's clock.
 int64_t retry_age_ms(queue::Lane lane, const queue::Recipient& recipient, int64_t queue_now_ms);
 
-// What was said, in one line: "451 4.4.3 MX look-up failed: SERVFAIL from 192.0.2.53:53".
+// What was said, in one line: "451 4.4.3 MX look-up failed: SERVFAIL from 192.0.2.53:53". For status and reasons, which outlive
+// recipients: without the local parts of addresses.
 std::string words_of(const Record& record);
 
 struct Decision {

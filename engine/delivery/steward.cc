@@ -28,7 +28,7 @@ std::function<void(const Status&)> noting(const std::string& id) {
 
 Steward::Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns,
                  ControlTable& controls, const StatusBoard& board, metrics::Shard& shard,
-                 HistoryKeeper& history)
+                 HistoryKeeper& history, std::function<void()> seal_journals)
     : loop_(loop),
       door_(door),
       campaigns_(campaigns),
@@ -36,6 +36,7 @@ Steward::Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns,
       board_(board),
       shard_(shard),
       history_(history),
+      seal_journals_(std::move(seal_journals)),
       timer_(loop, [this] { round(); }) {}
 
 void Steward::start() { round(); }
@@ -54,7 +55,10 @@ void Steward::round() {
   shard_[metrics::Metric::kCampaignsRunning].set(running);
   shard_[metrics::Metric::kCampaignsPaused].set(paused);
   door_.publish_status(board_.json(),
-                       [this](uint64_t engines) { controls_.set_engines(engines, loop_.now()); });
+                       [this](uint64_t engines, uint64_t seals) {
+                         controls_.set_engines(engines, loop_.now());
+                         if (std::exchange(seals_, seals) != seals) seal_journals_();
+                       });
 }
 
 // Leases live by the queue's clock alone, and retries by delays: neither minds. Schedules do.

@@ -1,11 +1,12 @@
 // Steward: what one loop does for the whole engine, once a second.
 //
 // Purpose    Finishes campaigns of which nothing is left, keeps schedules and canaries, fills the campaign gauges,
-//            publishes the status document and so learns how many engines share the queue.
+//            publishes the status document and so learns how many engines share the queue, and when journals are to be sealed.
 // Ownership  References outlive it.
 // Thread     Loop 0's.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 
@@ -21,7 +22,8 @@ namespace volley::delivery {
 class Steward {
  public:
   Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns, ControlTable& controls,
-          const StatusBoard& board, metrics::Shard& shard, HistoryKeeper& history);
+          const StatusBoard& board, metrics::Shard& shard, HistoryKeeper& history,
+          std::function<void()> seal_journals);
   void start();
 
  private:
@@ -39,6 +41,8 @@ class Steward {
   HistoryKeeper& history_;
   int64_t leap_ms_ = 0;      // of the queue's clock, as it was reported
   bool clock_wrong_ = false;  // it is far from this machine's: nothing scheduled happens
+  std::function<void()> seal_journals_;
+  uint64_t seals_ = 0;  // asked for so far
   std::set<std::string> asked_;  // campaigns whose canary's grant is under way
   net::Timer timer_;
 };

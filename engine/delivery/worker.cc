@@ -88,7 +88,8 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
         w->loop_, *w->door_, settings.history,
         [worker = w.get()](uint64_t had, uint64_t has) { worker->queue_forgot(had, has); });
     w->steward_ = std::make_unique<Steward>(w->loop_, *w->door_, w->owner_->campaigns(),
-                                            shared.controls, shared.board, w->shard_, *w->history_);
+                                            shared.controls, shared.board, w->shard_, *w->history_,
+                                            [raw = w.get()] { raw->seal_journals(); });
   }
   w->loop_.add_turn_hook(net::Phase::kJournal, *w);
   w->loop_.set_turn_observer([shard = &w->shard_](Duration worked) {
@@ -260,6 +261,10 @@ void Worker::lease_closed(uint32_t partition, uint64_t lease, unsigned loop) {
   if (loop == index_) return;
   Worker& where = other(loop);
   where.loop_.post([&where, partition, lease] { where.journal_->settled(partition, lease); });
+}
+
+void Worker::seal_journals() {
+  for (Worker* worker : shared_.workers) worker->loop_.post([worker] { worker->journal_->seal(); });
 }
 
 void Worker::look_again(const std::vector<std::string>& campaigns) {

@@ -116,6 +116,7 @@ class Worker final : public SiteTable::Listener,
   void housekeeping();
   void save_memory();
   void queue_forgot(uint64_t had, uint64_t has);
+  void seal_journals();  // of all loops
   void look_whether_drained();
   void write_down(const Work& work, const Record& record);
 

@@ -42,7 +42,8 @@ local function update(keys, args)
   return 1
 end
 
--- status(engine, json): what an engine says of itself, stamped with the server's time. Returns how many have lately.
+-- status(engine, json, seals): what an engine says of itself, stamped with the server's time. Returns how many have lately, and for
+-- whom wants to know how often engines were asked to seal their journals.
 local function status(keys, args)
   local key, alive = keys[1] .. 'engines', keys[1] .. 'alive'
   local now, live = now_ms(), 0
@@ -57,7 +58,13 @@ local function status(keys, args)
       redis.call('HDEL', key, seen[i])
     end
   end
-  return live
+  if not args[3] then return live end
+  return {live, number(redis.call('GET', keys[1] .. 'seals'))}
+end
+
+-- seal(): engines are asked to seal their journals, and hear of it with their next status.
+local function seal(keys)
+  return redis.call('INCR', keys[1] .. 'seals')
 end
 
 -- changed(): a campaign's record changed. INCR, but for a full server too.
@@ -84,4 +91,5 @@ redis.register_function{function_name = 'volley1_meta', flags = {'allow-oom'}, c
 redis.register_function{function_name = 'volley1_create', callback = create}
 redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}
 redis.register_function{function_name = 'volley1_update', callback = update}
+redis.register_function{function_name = 'volley1_seal', flags = {'allow-oom'}, callback = seal}
 redis.register_function{function_name = 'volley1_status', flags = {'allow-oom'}, callback = status}

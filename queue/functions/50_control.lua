@@ -64,7 +64,7 @@ local function drop_parked(P, camp)
   end
 end
 
--- purge(camp, lt, phase, cursor): one step; returns {phase, cursor} of the next, phase 3 is the end.
+-- purge(camp, lt, phase, cursor, keep): one step; returns {phase, cursor} of the next, phase 3 is the end. keep '1': the counts stay.
 local function purge(keys, args)
   local P, camp, lt, phase, cursor = keys[1], args[1], args[2], tonumber(args[3]), args[4]
   if phase == 0 then
@@ -93,7 +93,8 @@ local function purge(keys, args)
   end
   if page[1] ~= '0' then return {2, page[1]} end
   drop_parked(P, camp)
-  redis.call('UNLINK', P .. 'c:' .. camp, P .. 'o:' .. camp)
+  redis.call('UNLINK', P .. 'o:' .. camp)
+  if args[5] ~= '1' then redis.call('UNLINK', P .. 'c:' .. camp) end
   return {3, '0'}
 end
 

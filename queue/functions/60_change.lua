@@ -5,10 +5,14 @@
 local SEARCH = 10000           -- elements looked at for one that moved within its list
 local RELEASE_WHEEL_MS = 5000  -- released recipients that wait share buckets
 
+local function is_failed(place)
+  return place == 'b' or place == 'e'
+end
+
 local function place_key(P, place, m, which)
   if place == 'q' then return list_key(P, m.lt, m.camp, m.dom) end
   if place == 'h' then return held_key(P, m.lt, m.camp, m.dom) end
-  if place == 'b' or place == 'e' then return kept_key(P, m.lt, place, m.camp, m.dom) end
+  if is_failed(place) then return kept_key(P, m.lt, place, m.camp, m.dom) end
   if place == 'r' then return P .. 'r:' .. which .. '|' .. m.lt .. '|' .. m.camp .. '|' .. m.dom end
   return P .. 'f:' .. which
 end
@@ -36,7 +40,7 @@ local function take_out(P, place, m, which, key, at, chunk, rest)
   if redis.call('EXISTS', key) == 1 then return end
   if place == 'r' then redis.call('ZREM', P .. 'rb', which .. '|' .. m.lt .. '|' .. m.camp .. '|' .. m.dom) end
   if place == 'h' then redis.call('SREM', P .. 'hd:' .. m.camp, m.dom) end
-  if place == 'b' or place == 'e' then redis.call('SREM', P .. 'kp:' .. m.camp, place .. '|' .. m.dom) end
+  if is_failed(place) then redis.call('SREM', P .. 'kp:' .. m.camp, place .. '|' .. m.dom) end
 end
 
 -- A domain that rests, and nobody works on, may be offered now.
@@ -64,7 +68,7 @@ local function end_singles(P, args, from, now)
   end
 end
 
-local FROM = {hold = 'qr', release = 'h', delete = 'qrhd', retry = 'r', again = 'be'}
+local FROM = {hold = 'qr', release = 'h', delete = 'qrhd', retry = 'r', again = 'be', forget = 'qrhdbe'}
 local COUNTER = {r = 'waiting_retry', h = 'held', d = 'parked', b = 'bounced', e = 'expired'}
 
 -- A finished campaign begins again: its record says paused by now, at this revision, and a partition that still hears
@@ -78,7 +82,9 @@ end
 -- change(tool, sequence, verb, place, lt, camp, dom, which, index, chunk, rest, picked, outcomes, due, number...): the chunk
 -- becomes rest ('': nothing is left of it) and what was picked goes where the verb says; picked '' is the chunk itself, or
 -- for delete its outcomes. again: what failed is tried once more; outcomes say that the earlier ones no longer count, and
--- due is the record's revision. Returns how many recipients that were; 0: the chunk is not there any more; -1: the campaign is over.
+-- due is the record's revision. forget: delete, of campaigns that are over, too, and of what failed, whose counts stay; a parked
+-- chunk may have nobody picked but one that was settled before.
+-- Returns how many recipients that were, at least 1; 0: the chunk is not there any more; -1: the campaign is over.
 local function change(keys, args)
   local P, tool, seq, verb, place = keys[1], args[1], args[2], args[3], args[4]
   local m, which = {lt = args[5], camp = args[6], dom = args[7]}, args[8]
@@ -90,7 +96,8 @@ local function change(keys, args)
   end
   if picked == '' then picked = chunk end
   if not valid_chunk(picked) or (rest ~= '' and not valid_chunk(rest)) or
-     ((verb == 'delete' or verb == 'again') and args[13] == '' and m.camp ~= SINGLES) then
+     ((verb == 'delete' or verb == 'again' or (verb == 'forget' and place ~= 'd' and not is_failed(place))) and args[13] == '' and
+      m.camp ~= SINGLES) then
     return redis.error_reply('CORRUPT change of a chunk for ' .. m.dom)
   end
   local key, c = place_key(P, place, m, which), P .. 'c:' .. m.camp
@@ -103,27 +110,32 @@ local function change(keys, args)
     total = m.count  -- its others were settled before
   end
   local count = total - left
-  if count <= 0 or (verb ~= 'delete' and chunk_count(picked) ~= count) then
+  local uncounted = verb == 'delete' or verb == 'forget'
+  if count < 0 or (count == 0 and not (verb == 'forget' and place == 'd')) or
+     (not uncounted and chunk_count(picked) ~= count) then
     return redis.error_reply('MISCOUNT ' .. total .. ' recipients, ' .. left .. ' left')
   end
   local state, now = redis.call('HGET', c, 'state'), now_ms()
-  if state == 'cancelled' or (state == 'finished' and verb ~= 'again') then return -1 end
+  if verb ~= 'forget' and (state == 'cancelled' or (state == 'finished' and verb ~= 'again')) then return -1 end
   local at = find(key, chunk, args[9])
   if not at then return 0 end
 
   take_out(P, place, m, which, key, at, chunk, rest)
   local counts = {}
-  if COUNTER[place] then counts[COUNTER[place]] = -count end
+  if COUNTER[place] and not (verb == 'forget' and is_failed(place)) then counts[COUNTER[place]] = -count end
   if verb == 'hold' then
     redis.call('RPUSH', held_key(P, m.lt, m.camp, m.dom), picked)
     redis.call('SADD', P .. 'hd:' .. m.camp, m.dom)
     counts.held = count
-  elseif verb == 'delete' then
-    counts.cancelled = count
-    if m.camp == SINGLES then
-      end_singles(P, args, 15, now)
-    else
-      redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
+  elseif uncounted then
+    -- Of a cancelled campaign's rest there are neither counts nor outcomes.
+    if count > 0 and not is_over(state) and not is_failed(place) then
+      counts.cancelled = count
+      if m.camp == SINGLES then
+        end_singles(P, args, 15, now)
+      else
+        redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
+      end
     end
   elseif verb == 'again' then
     redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
@@ -137,6 +149,7 @@ local function change(keys, args)
     if verb == 'retry' then wake_domain(P, m.lt, m.dom, now) end
   end
   add_all(c, counts)
+  count = math.max(count, 1)
   redis.call('HSET', P .. 'ops', tool, seq .. '|' .. count)
   redis.call('EXPIRE', P .. 'ops', 3600)
   return count

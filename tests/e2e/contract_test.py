@@ -57,7 +57,7 @@ class Contract(unittest.TestCase):
         manual = (SOURCE / "docs/volley.1").read_text().replace("\\-", "-")
         sections = {part.split("\n", 1)[0]: part for part in manual.split("\n.SH ")}
         for command in ("send", "serve", "campaign list", "campaign show", "campaign export", "campaign set", "campaign approve", "campaign retry",
-                        "campaign update", "queue list", "queue count", "queue export", "queue hold",
+                        "campaign update", "campaign purge", "forget", "queue list", "queue count", "queue export", "queue hold",
                         "queue release", "queue delete", "queue retry", "queue flush", "queue damaged",
                         "queue repair", "queue reconcile", "trace", "status", "check", "render", "dkim keygen", "sink"):
             section = sections[command.split()[0].upper() if command.split()[0] in ("campaign", "queue") else command.upper()]
@@ -68,7 +68,7 @@ class Contract(unittest.TestCase):
     def test_options_of_every_subcommand(self):
         for command in (["send"], ["serve"], ["campaign", "list"], ["campaign", "show"], ["campaign", "pause"],
                         ["campaign", "resume"], ["campaign", "cancel"], ["campaign", "export"], ["queue", "list"],
-                        ["queue", "hold"], ["trace"], ["status"], ["render"], ["check"]):
+                        ["queue", "hold"], ["trace"], ["forget"], ["campaign", "purge"], ["status"], ["render"], ["check"]):
             text = volley(*command, "--help", check=0).stdout
             for option in ("-c", "--data", "--queue"):
                 self.assertIn(option, text, command)

@@ -180,5 +180,13 @@ TEST(Fqdn, WhatEhloMayCarry) {
   EXPECT_FALSE(is_fqdn("a.example\r\n.com"));
 }
 
+TEST(Address, LocalPartsAreHidden) {
+  EXPECT_EQ(hide_local_parts("550 5.1.1 <ann@example.com>: unknown"), "550 5.1.1 <*@example.com>: unknown");
+  EXPECT_EQ(hide_local_parts("ann.b+c@example.com, bob@example.org"), "*@example.com, *@example.org");
+  EXPECT_EQ(hide_local_parts(R"(<"ann lee"@example.com>)"), "<*@example.com>");
+  EXPECT_EQ(hide_local_parts("450 busy @ noon"), "450 busy @ noon");
+  EXPECT_EQ(hide_local_parts(""), "");
+}
+
 }  // namespace
 }  // namespace volley

@@ -135,6 +135,14 @@ TEST_F(SettingsTest, NamesLineAndRemedy) {
   expect_refused("[dns]\nservers = [\"resolver\"]\n", ":2", "resolver");
 }
 
+TEST_F(SettingsTest, RetentionIsAnHourAtLeast) {
+  EXPECT_FALSE(load("")->retain.has_value());
+  EXPECT_EQ(*load("[privacy]\nretain = \"30d\"\n")->retain, std::chrono::hours(720));
+  const auto wrong = load("[privacy]\nretain = \"59m\"\n");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().code, Errc::kConfig);
+}
+
 TEST_F(SettingsTest, SiteWordsAndCountsAreChecked) {
   expect_refused("[site.\"gmx\"]\ntls = \"implicit\"\n", ":2", "verified");
   expect_refused("[site.\"gmx\"]\nchunking = \"sometimes\"\n", ":2", "always");

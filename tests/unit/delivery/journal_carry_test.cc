@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "engine/delivery/journal_format.h"
 #include "tests/unit/delivery/journal_fixture.h"
 
 namespace volley::delivery {
@@ -171,6 +172,32 @@ class JournalCarryTest : public JournalTest {
 
   std::string aside_;
 };
+
+// What is settled and logged is off the disk soon, however little of it there is; what is open is not lost.
+TEST_F(JournalCarryTest, SealingLeavesOnlyWhatIsOpen) {
+  Writer w = writer();
+  w.append(kSlow);
+  w.append(2);
+  ASSERT_TRUE(w.journal->flush().ok());
+  w.settled(2);
+  w.logged(2);
+  w.journal->seal();
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(w.journal->flush().ok());
+  size_t outcomes = 0;
+  for (const auto& [name, bytes] : snapshot()) {
+    JournalReader reader(bytes);
+    while (auto entry = reader.next()) outcomes += entry->type == EntryType::kOutcome ? 1 : 0;
+  }
+  EXPECT_EQ(outcomes, 1u);
+  expect_exactly(w.known);
+  w.settled(kSlow);
+  w.journal->seal();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(w.journal->flush().ok());
+  EXPECT_EQ(files(), 0u);
+  w.append(9);
+  ASSERT_TRUE(w.journal->flush().ok());
+  expect_exactly(w.known);
+}
 
 TEST_F(JournalCarryTest, ALeaseThatStaysOpenKeepsItsOutcomesAndNotTheSegments) {
   Writer w = writer();

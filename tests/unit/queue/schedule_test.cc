@@ -212,7 +212,7 @@ TEST_F(ScheduledCampaign, EnginesKnowHowManyTheyAre) {
   Engine other(redis, "engine-2");
   const auto live = [](Engine& one) {
     return *one.await<uint64_t>([&](auto done) {
-      one.door.publish_status("{}", [done](uint64_t engines) { done(engines); });
+      one.door.publish_status("{}", [done](uint64_t engines, uint64_t) { done(engines); });
     });
   };
   EXPECT_EQ(live(*engine), 1u);

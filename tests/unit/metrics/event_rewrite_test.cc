@@ -1,0 +1,122 @@
+#include "metrics/event_rewrite.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "metrics/event_log.h"
+#include "metrics/event_reader.h"
+
+namespace volley::metrics {
+namespace {
+
+namespace fs = std::filesystem;
+
+class EventRewriteTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "volley-rewrite-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    path_ = (directory_ / "events.jsonl").string();
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  std::vector<std::string> all() const {
+    std::vector<std::string> out;
+    EXPECT_TRUE(each_event_line(path_, [&](std::string_view line) {
+                  out.emplace_back(line);
+                  return true;
+                }).ok());
+    return out;
+  }
+  void write(const std::string& suffix, const std::string& text) const {
+    std::ofstream(path_ + suffix) << text;
+  }
+  static LineEdit edit(std::string_view line, std::string& changed) {
+    if (line == "drop") return LineEdit::kDrop;
+    if (!line.starts_with("change")) return LineEdit::kKeep;
+    changed = "changed" + std::string(line.substr(6));
+    return LineEdit::kChange;
+  }
+
+  fs::path directory_;
+  std::string path_;
+};
+
+TEST_F(EventRewriteTest, ChangesAndDropsInAllFiles) {
+  write(".2", "drop\nb\n");
+  write(".1", "c\nd\n");
+  write("", "e\nchange 1\nf\ndrop\nrest");
+  const auto untouched = fs::last_write_time(path_ + ".1");
+  auto changed = rewrite_events(path_, edit);
+  ASSERT_TRUE(changed.ok()) << changed.error().message;
+  EXPECT_EQ(*changed, 3u);
+  EXPECT_EQ(all(), (std::vector<std::string>{"b", "c", "d", "e", "changed 1", "f"}));
+  EXPECT_EQ(fs::last_write_time(path_ + ".1"), untouched);
+  std::ifstream in(path_);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "e\nchanged 1\nf\nrest");
+  EXPECT_EQ(*rewrite_events(path_, edit), 0u);
+  EXPECT_FALSE(fs::exists(path_ + ".rewrite"));
+  struct stat info {};
+  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(EventRewriteTest, TheOldestGoesWhenItIsEmpty) {
+  write(".2", "drop\n");
+  write(".1", "drop\n");
+  write("", "drop\n");
+  EXPECT_EQ(*rewrite_events(path_, edit), 3u);
+  EXPECT_FALSE(fs::exists(path_ + ".2"));
+  EXPECT_FALSE(fs::exists(path_ + ".1"));
+  EXPECT_EQ(fs::file_size(path_), 0u);
+}
+
+TEST_F(EventRewriteTest, ALastLineThatIsNotWholeIsNoLine) {
+  write("", "e\nchange");
+  auto changed = rewrite_events(path_, edit);
+  ASSERT_FALSE(changed.ok());
+  EXPECT_EQ(changed.error().code, Errc::kTempFail);
+  EXPECT_EQ(*rewrite_events((directory_ / "none").string(), edit), 0u);
+}
+
+// While a log is written and rotated no line of anybody else is lost, and none comes twice.
+TEST_F(EventRewriteTest, AWriterGoesOnInTheNewFile) {
+  constexpr int kEvents = 6000;
+  auto opened = EventLog::open({path_, 64 << 10, 200});
+  ASSERT_TRUE(opened.ok());
+  EventLog& log = **opened;
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; i < kEvents; ++i) {
+      Event event;
+      event.id = "c." + std::to_string(i);
+      event.recipient = i % 3 == 0 ? "ann@example.com" : "bob@example.com";
+      log.append(event);
+      if (i % 50 == 0) log.flush();
+    }
+    log.flush();
+    done = true;
+  });
+  const auto without_ann = [](std::string_view line, std::string&) {
+    return event_field(line, "recipient") == "ann@example.com" ? LineEdit::kDrop : LineEdit::kKeep;
+  };
+  uint64_t dropped = 0;
+  while (!done) dropped += *rewrite_events(path_, without_ann);
+  writer.join();
+  dropped += *rewrite_events(path_, without_ann);
+  EXPECT_EQ(dropped, kEvents / 3u);
+  int next = 1;
+  for (const std::string& line : all()) {
+    EXPECT_EQ(event_field(line, "id"), "c." + std::to_string(next));
+    next += next % 3 == 1 ? 1 : 2;
+  }
+  EXPECT_EQ(next, kEvents + 1);
+}
+
+}  // namespace
+}  // namespace volley::metrics
