@@ -38,7 +38,7 @@ class EventRewriteTest : public testing::Test {
   }
   static LineEdit edit(std::string_view line, std::string& changed) {
     if (line == "drop") return LineEdit::kDrop;
-    if (!line.starts_with("change")) return LineEdit::kKeep;
+    if (line != "change" && !line.starts_with("change ")) return LineEdit::kKeep;
     changed = "changed" + std::string(line.substr(6));
     return LineEdit::kChange;
   }
