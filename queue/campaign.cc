@@ -148,7 +148,7 @@ Result<bool> change_state(Campaign& c, CampaignState to, std::string_view reason
   if (c.state == to) return false;
   const bool legal = !over && (to == kPaused || to == kCancelled || to == kRunning ||
                                to == kScheduled || (to == kImporting && c.state == kPaused) ||
-                               (to == kFinished && c.state == kRunning));
+                               (to == kFinished && (c.state == kRunning || c.state == kScheduled)));
   if (!legal) return illegal(c, to);
   c.state = to;
   c.reason = to == kPaused || to == kCancelled ? std::string(reason) : std::string();
@@ -158,10 +158,21 @@ Result<bool> change_state(Campaign& c, CampaignState to, std::string_view reason
   return true;
 }
 
+bool may_finish(const Campaign& c) {
+  return c.import_closed &&
+         (c.state == CampaignState::kRunning || c.state == CampaignState::kScheduled);
+}
+
+Result<bool> finish(Campaign& c, uint64_t revision, int64_t now_ms) {
+  if (c.revision != revision || !may_finish(c)) return false;
+  return change_state(c, CampaignState::kFinished, {}, now_ms);
+}
+
 Result<bool> reopen(Campaign& c) {
   using enum CampaignState;
   if (c.state == kCancelled || c.state == kImporting) return illegal(c, kRunning);
-  if (c.state == kFinished) {
+  // Also one that runs: it must not finish, nor send by what it knows of suppressions, before all are queued.
+  if (c.state != kPaused) {
     c.state = kPaused;
     c.reason = kTryingAgain;
     c.finished_ms = 0;

@@ -66,6 +66,11 @@ struct ClaimRequest {
   std::vector<Destination> wanted;  // campaign is ignored: the queue picks by weighted virtual time
 };
 
+struct Grant {
+  uint64_t recipients = 0;
+  bool all_out = false;  // all is granted, and no engine has any of it left
+};
+
 struct Retry {
   int64_t delay_ms =
       0;  // from now; rounded up to the queue's 5 s wheel (tests: finer by meta record)
@@ -156,9 +161,10 @@ class Door {
                  std::function<void(Status)> done);
   void finish_if_done(std::string_view id, std::function<void(Status)> done);
   void keep_schedule(std::string_view id, std::function<void(Status)> done);  // queue/schedule.h
-  // How many more recipients of a canary this engine may try, of `wanted`; all engines together, no more than `limit`.
-  void grant(std::string_view id, uint64_t wanted, uint64_t limit,
-             std::function<void(Result<uint64_t>)> done);
+  // How many more recipients of a canary this engine may try, of `wanted`; all engines together, no more than `limit`. left: of
+  // what it was granted before.
+  void grant(std::string_view id, uint64_t wanted, uint64_t limit, uint64_t left,
+             std::function<void(Result<Grant>)> done);
   void await_approval(std::string_view id, std::function<void(Status)> done);
   // `done`: how many engines have published theirs within the last seconds, this one among them; and how often engines were
   // asked to seal their journals (Store::seal_journals).

@@ -190,14 +190,15 @@ void Door::await_approval(std::string_view id, std::function<void(Status)> done)
       std::move(done));
 }
 
-void Door::grant(std::string_view id, uint64_t wanted, uint64_t limit,
-                 std::function<void(Result<uint64_t>)> done) {
+void Door::grant(std::string_view id, uint64_t wanted, uint64_t limit, uint64_t left,
+                 std::function<void(Result<Grant>)> done) {
   Command command = Command::function("volley1_grant", campaign_key(id));
   command.arg(impl_->engine).arg(fmt::format("{:02x}", fmt::join(random_bytes(16), "")));
   command.number(static_cast<int64_t>(wanted)).number(static_cast<int64_t>(limit));
+  command.number(static_cast<int64_t>(left));
   impl_->connection.call(command, [done = std::move(done)](Result<Reply> answer) {
     if (!answer) return done(answer.error());
-    done(answer->view().unsigned_number());
+    done(Grant{answer->view().at(0).unsigned_number(), answer->view().at(1).number() == 1});
   });
 }
 
@@ -225,17 +226,12 @@ void Door::finish_if_done(std::string_view name, std::function<void(Status)> don
   const std::string id(name);
   impl->read_record(id, [impl, id, done = std::move(done)](Result<Campaign> campaign) {
     if (!campaign) return done(campaign.error());
-    if (campaign->state != CampaignState::kRunning || !campaign->import_closed) return done({});
-    impl->counts(id, [impl, id, done](Result<Counts> total) {
+    if (!may_finish(*campaign)) return done({});
+    impl->counts(id, [impl, id, revision = campaign->revision, done](Result<Counts> total) {
       if (!total) return done(total.error());
       if (total->queued != 0) return done({});
       impl->update(
-          id,
-          [](Campaign& c, int64_t now) -> Result<bool> {
-            if (c.state != CampaignState::kRunning) return false;
-            return change_state(c, CampaignState::kFinished, {}, now);
-          },
-          done);
+          id, [revision](Campaign& c, int64_t now) { return finish(c, revision, now); }, done);
     });
   });
 }

@@ -17,7 +17,7 @@ std::string_view partition_state(const Campaign& campaign);
 // True: changed; false: it is so already.
 Result<bool> change_state(Campaign& campaign, CampaignState to, std::string_view reason,
                           int64_t now_ms);
-// A new generation, for recipients that failed; a finished campaign is paused, for kTryingAgain, until they are queued.
+// A new generation, for recipients that failed; unless it is paused anyway, it is, for kTryingAgain, until they are queued.
 inline constexpr std::string_view kTryingAgain = "queueing those that are tried again";
 Result<bool> reopen(Campaign& campaign);
 // Other content for whoever was not sent to yet; only while it is paused. kData: it is not.
@@ -25,6 +25,10 @@ Result<bool> replace_content(Campaign& campaign, std::string_view fingerprint,
                              std::string_view from_domain, bool sign);
 // The canary is out: pause until somebody has looked at what became of it.
 Result<bool> await_approval(Campaign& campaign, int64_t now_ms);
+// All of the list was in the queue, and nothing of it is left to do.
+bool may_finish(const Campaign& campaign);
+// What was counted of it at `revision` is nothing: it is finished, unless it has changed meanwhile.
+Result<bool> finish(Campaign& campaign, uint64_t revision, int64_t now_ms);
 // Lets a canary's campaign go on; before its canary is out, without stopping there.
 Result<bool> approve(Campaign& campaign, int64_t now_ms);
 Result<bool> close_list(Campaign& campaign, uint64_t epoch, int64_t now_ms);

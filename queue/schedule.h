@@ -1,7 +1,7 @@
 // When a campaign may send: start, end, hours of the week.
 //
 // Purpose  keep_schedule() moves a campaign between running and scheduled as the clock demands; every engine does that once a
-//          second, whoever is first. Loops ask is_shut() themselves meanwhile, so nothing is sent late.
+//          second, whoever is first. Loops ask is_shut() themselves twice a second meanwhile.
 // Rules    A start that was missed by more than an hour, because no engine ran, pauses: nobody expects a newsletter of
 //          Friday evening on Monday. A window that opened meanwhile is just open. After the end, what is left is cancelled.
 //          Windows and the end bind retries, too.

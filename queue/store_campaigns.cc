@@ -213,13 +213,12 @@ Result<Counts> Store::counts(std::string_view id) {
 Status Store::finish_if_done(std::string_view id) {
   auto campaign = impl_->get(id);
   if (!campaign) return campaign.error();
-  if (campaign->state != CampaignState::kRunning || !campaign->import_closed) return {};
+  if (!may_finish(*campaign)) return {};
   auto total = counts(id);
   if (!total) return total.error();
   if (total->queued != 0) return {};
-  return impl_->update(id, [](Campaign& c, int64_t now) -> Result<bool> {
-    if (c.state != CampaignState::kRunning) return false;
-    return change_state(c, CampaignState::kFinished, {}, now);
+  return impl_->update(id, [revision = campaign->revision](Campaign& c, int64_t now) {
+    return finish(c, revision, now);
   });
 }
 

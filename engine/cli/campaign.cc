@@ -1,4 +1,4 @@
-// volley campaign list|show|pause|resume|cancel: control through the queue's campaign records.
+// volley campaign list|show|pause|resume|cancel: control through the queue's campaign records. What else there is has files of its own.
 #include <fmt/format.h>
 
 #include <cstdio>

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
+#include "engine/cli/live_engines.h"
 #include "engine/cli/workplace.h"
 #include "engine/intake/suppression.h"
 #include "queue/record.h"
@@ -86,7 +87,7 @@ Status suppress(queue::Store& store, const Options& options) {
   return store.put_suppressions(options.id, list->packed());
 }
 
-// Finished, or stopped by an earlier `retry` that did not get to its end: it runs again.
+// It was paused to queue them, now or by an earlier `retry` that did not get to its end: it runs again.
 Status let_it_run(queue::Store& store, const queue::Campaign& campaign) {
   if (campaign.state != queue::CampaignState::kPaused || campaign.reason != queue::kTryingAgain) return {};
   return store.set_state(campaign.id, queue::CampaignState::kRunning, "");
@@ -113,14 +114,20 @@ Status retry(queue::Store& store, const Options& options) {
   auto tally = work.run(campaign.revision, false);
   if (!tally) return tally.error();
   if (tally->matching > 0 && !options.dry_run) {
-    if (Status stored = suppress(store, options); !stored) return stored;
     auto reopened = store.reopen(options.id);
     if (!reopened) return reopened.error();
-    campaign = *reopened;
+    if (Status stored = suppress(store, options); !stored) return stored;
+    found = store.find(options.id);
+    if (!found || !*found) return found ? Status() : Status(found.error());
+    campaign = **found;
     tally = work.run(campaign.revision, true);
     if (!tally) return tally.error();
   }
   if (!options.dry_run) {
+    // Nobody is sent to by an older list of suppressions.
+    if (tally->queued > 0) {
+      if (Status heard = let_engines_hear(store); !heard) return heard;
+    }
     if (Status runs = let_it_run(store, campaign); !runs) return runs;
   }
   say(options, *tally, campaign.generation);

@@ -5,6 +5,7 @@
 
 #include "engine/cli/context.h"
 #include "engine/cli/exit_code.h"
+#include "engine/cli/live_engines.h"
 #include "engine/cli/named_files.h"
 #include "engine/cli/workplace.h"
 #include "engine/message/campaign_content.h"
@@ -54,6 +55,8 @@ Status update(queue::Store& store, const Options& options, const Settings& setti
   if (!content) return content.error();
   Status replaced = store.replace_content(options.id, content->bytes, content->fingerprint, content->from_domain, content->sign);
   if (!replaced) return replaced;
+  // A resume that follows at once must not find an engine with the old content in hand.
+  if (Status heard = let_engines_hear(store); !heard) return heard;
   found = store.find(options.id);
   if (!found || !*found) return found ? Status() : Status(found.error());
   if (options.common.json) {

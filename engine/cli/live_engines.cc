@@ -1,11 +1,14 @@
 #include "engine/cli/live_engines.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace volley::cli {
 namespace {
 
 constexpr int64_t kFreshMs = 10'000;
+constexpr auto kHearsWithin = std::chrono::milliseconds(1500);  // engines look twice a second
 
 bool stopped(const queue::EngineStatus& engine) {
   const nlohmann::json document = nlohmann::json::parse(engine.json, nullptr, false);
@@ -25,6 +28,13 @@ Result<LiveEngines> live_engines(queue::Store& store) {
     if (*now - engine.at_ms <= kFreshMs && !stopped(engine)) out.engines.push_back(std::move(engine));
   }
   return out;
+}
+
+Status let_engines_hear(queue::Store& store) {
+  auto live = live_engines(store);
+  if (!live) return live.error();
+  if (!live->engines.empty()) std::this_thread::sleep_for(kHearsWithin);
+  return {};
 }
 
 }  // namespace volley::cli

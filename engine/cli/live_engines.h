@@ -17,5 +17,7 @@ struct LiveEngines {
 };
 
 Result<LiveEngines> live_engines(queue::Store& store);
+// Until every engine that runs has heard of the last change of a record.
+Status let_engines_hear(queue::Store& store);
 
 }  // namespace volley::cli

@@ -89,9 +89,13 @@ void CampaignCache::loaded(const std::string& id, std::shared_ptr<const message:
   // The record may have changed while its content was on the way.
   const queue::Campaign& asked = *loading_[id].record;
   const auto newest = records_.find(id);
-  const bool newer = newest != records_.end() && newest->second.revision > asked.revision &&
-                     newest->second.suppress_revision == asked.suppress_revision &&
-                     newest->second.content_revision == asked.content_revision;
+  if (newest != records_.end() && newest->second.revision > asked.revision &&
+      (newest->second.suppress_revision != asked.suppress_revision ||
+       newest->second.content_revision != asked.content_revision)) {
+    loading_[id].record = newest->second;
+    return load_content(id);
+  }
+  const bool newer = newest != records_.end() && newest->second.revision > asked.revision;
   std::shared_ptr<const CampaignContext> context =
       assemble(newer ? newest->second : asked, std::move(renderer), std::move(suppressed));
   if (context->record.sign && context->signers.empty()) {
@@ -215,6 +219,10 @@ void CampaignCache::on_records(Result<std::vector<queue::Campaign>> records, uin
     return;
   }
   revision_ = revision;
+  // A server that was restarted may have gone back: then older records are the ones that count.
+  const bool forgot = restarts_ != door_.restarts();
+  restarts_ = door_.restarts();
+  if (forgot) controls_.forget_revisions();
   std::map<std::string, queue::Campaign> now;
   for (auto& record : *records) now.emplace(record.id, std::move(record));
   std::map<std::string, queue::Campaign> before;
@@ -228,7 +236,7 @@ void CampaignCache::on_records(Result<std::vector<queue::Campaign>> records, uin
   // A listener may come back in with poll(), never with what changes records_.
   for (const auto& [id, record] : records_) {
     const auto old = before.find(id);
-    if (old != before.end() && old->second.revision == record.revision) continue;
+    if (!forgot && old != before.end() && old->second.revision == record.revision) continue;
     changed(record);
     if (queue::may_send(record)) {
       controls_.find(id)->shut.store(queue::is_shut(record, door_.queue_now_ms()),
@@ -257,7 +265,8 @@ void CampaignCache::changed(const queue::Campaign& record) {
     cached->second = assemble(record, old->renderer, old->suppressed);
     return;
   }
-  // Nobody may be sent to by the old ones from here on: who asks waits for the new ones.
+  // Who asks from here on waits for the new ones. What is in hand goes by the old ones, so that whoever changes them pauses the
+  // campaign until all engines have heard (engine/cli/live_engines.h).
   contexts_.erase(cached);
   auto [at, first] = loading_.try_emplace(record.id);
   if (!first) return;

@@ -90,6 +90,7 @@ class CampaignCache {
   std::map<std::string, std::shared_ptr<const CampaignContext>> contexts_;
   std::map<std::string, Loading> loading_;
   std::optional<uint64_t> revision_;
+  uint64_t restarts_ = 0;  // of the server, that we have seen
   bool polling_ = false;
   bool poll_again_ = false;
 };

@@ -68,6 +68,11 @@ void ControlTable::share_rate(Entry& entry, TimePoint now) const {
   entry.control->pace.set_rate(entry.rate / static_cast<double>(engines_), now);
 }
 
+void ControlTable::forget_revisions() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, entry] : controls_) entry.control->revision.store(0, std::memory_order_relaxed);
+}
+
 void ControlTable::set_engines(uint64_t engines, TimePoint now) {
   const std::lock_guard lock(mutex_);
   if (engines == 0 || engines == engines_) return;

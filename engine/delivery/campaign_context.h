@@ -55,6 +55,7 @@ class ControlTable {
   // True when the state changed. An older revision than the one known changes nothing.
   bool update(const queue::Campaign& record, TimePoint now);
   void forget(const std::string& campaign);
+  void forget_revisions();  // the next record counts, however old
   // How many engines share the queue: each gets an equal part of every campaign's rate.
   void set_engines(uint64_t engines, TimePoint now);
   // Several loops find out the same at once; one of them says it.

@@ -67,7 +67,6 @@ bool PartitionOwner::stopped() const {
                      [](const auto& p) { return p->state == State::kReleased; });
 }
 
-// One look at every partition; the timer brings us back for what is not due yet, callbacks for the rest.
 // A server that was restarted, or replaced, may have forgotten settlements that it confirmed: their chunks are leased to
 // us and nobody works on them. The next owner, which is us again, recovers them.
 void PartitionOwner::look_for_restart() {
@@ -79,6 +78,7 @@ void PartitionOwner::look_for_restart() {
   }
 }
 
+// One look at every partition; the timer brings us back for what is not due yet, callbacks for the rest.
 void PartitionOwner::run() {
   look_for_restart();
   TimePoint next = unpark();

@@ -54,11 +54,10 @@ void Steward::round() {
   }
   shard_[metrics::Metric::kCampaignsRunning].set(running);
   shard_[metrics::Metric::kCampaignsPaused].set(paused);
-  door_.publish_status(board_.json(),
-                       [this](uint64_t engines, uint64_t seals) {
-                         controls_.set_engines(engines, loop_.now());
-                         if (std::exchange(seals_, seals) != seals) seal_journals_();
-                       });
+  door_.publish_status(board_.json(), [this](uint64_t engines, uint64_t seals) {
+    controls_.set_engines(engines, loop_.now());
+    if (std::exchange(seals_, seals) != seals) seal_journals_();
+  });
 }
 
 // Leases live by the queue's clock alone, and retries by delays: neither minds. Schedules do.
@@ -71,18 +70,22 @@ void Steward::look_at_clock() {
     if (leap == 0) {
       log_warn("the clock of the queue's host is right again");
     } else {
-      log_error(fmt::format("the clock of the queue's host leapt by {} s: mail that waits for a retry is tried {}, nothing expires for it; set it by NTP, "
-                            "or restart the engine if it is right now",
-                            leap / 1000, leap > 0 ? "at once" : "that much later"));
+      log_error(
+          fmt::format("the clock of the queue's host leapt by {} s: mail that waits for a retry is "
+                      "tried {}, nothing expires for it; set it by NTP, "
+                      "or restart the engine if it is right now",
+                      leap / 1000, leap > 0 ? "at once" : "that much later"));
     }
   }
   const int64_t ahead = now - to_ms(wall_now());
   const bool wrong = std::abs(ahead) > kClocksApartMs;
   if (wrong == std::exchange(clock_wrong_, wrong)) return;
   if (wrong) {
-    log_error(fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign starts, stops or ends by its "
-                          "schedule until both agree; set them by NTP",
-                          std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
+    log_error(
+        fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign "
+                    "starts, stops or ends by its "
+                    "schedule until both agree; set them by NTP",
+                    std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
   } else {
     log_warn("the clocks of the queue's host and of this machine agree again: schedules are kept");
   }
@@ -91,28 +94,33 @@ void Steward::look_at_clock() {
 void Steward::look_at(const queue::Campaign& record) {
   queue::Campaign due = record;
   if (!clock_wrong_ && queue::keep_schedule(due, door_.queue_now_ms())) {
-    return door_.keep_schedule(record.id, noting(record.id));
+    // What is done is finished first: its end has nothing to cancel.
+    return door_.finish_if_done(record.id, [this, id = record.id](const Status& done) {
+      noting(id)(done);
+      door_.keep_schedule(id, noting(id));
+    });
   }
   if (queue::may_send(record) && record.canary > 0 && !record.canary_approved)
     ration_canary(record);
-  if (record.state != queue::CampaignState::kRunning) return;
   // The queue knows best; it is only not asked while the answer is plain.
-  if (!record.import_closed || campaigns_.control(record.id)->in_memory.load() > 0) return;
+  if (!queue::may_finish(record) || campaigns_.control(record.id)->in_memory.load() > 0) return;
   door_.finish_if_done(record.id, noting(record.id));
 }
 
+// Every engine says each second what it still has of its grants, so that all know when the whole canary is out. One without
+// mail of the campaign asks for nothing.
 void Steward::ration_canary(const queue::Campaign& record) {
   const uint64_t grant = std::max(kLeastGrant, record.canary / kGrants);
   CampaignControl& control = *campaigns_.control(record.id);
-  if (control.guard.left() * 2 > static_cast<int64_t>(grant)) return;
+  const int64_t left = std::max<int64_t>(0, control.guard.left());
+  const bool low = left * 2 <= static_cast<int64_t>(grant) && control.in_memory.load() > 0;
   if (!asked_.insert(record.id).second) return;
-  door_.grant(record.id, grant, record.canary,
-              [this, id = record.id](const Result<uint64_t>& given) {
+  door_.grant(record.id, low ? grant : 0, record.canary, static_cast<uint64_t>(left),
+              [this, id = record.id](const Result<queue::Grant>& given) {
                 asked_.erase(id);
                 if (!given.ok()) return log_debug("campaign " + id + ": " + given.error().message);
-                CampaignGuard& guard = campaigns_.control(id)->guard;
-                guard.granted(*given);
-                if (*given > 0 || guard.left() > 0) return;
+                campaigns_.control(id)->guard.granted(given->recipients);
+                if (!given->all_out) return;
                 door_.await_approval(id, [this, id](const Status& done) {
                   noting(id)(done);
                   campaigns_.poll();

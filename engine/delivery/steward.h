@@ -39,10 +39,10 @@ class Steward {
   const StatusBoard& board_;
   metrics::Shard& shard_;
   HistoryKeeper& history_;
-  int64_t leap_ms_ = 0;      // of the queue's clock, as it was reported
+  int64_t leap_ms_ = 0;       // of the queue's clock, as it was reported
   bool clock_wrong_ = false;  // it is far from this machine's: nothing scheduled happens
   std::function<void()> seal_journals_;
-  uint64_t seals_ = 0;  // asked for so far
+  uint64_t seals_ = 0;           // asked for so far
   std::set<std::string> asked_;  // campaigns whose canary's grant is under way
   net::Timer timer_;
 };

@@ -72,17 +72,27 @@ local function changed(keys)
   return redis.call('INCR', keys[1] .. 'rev')
 end
 
--- grant(engine, token, wanted, limit): how many more of a canary's recipients this engine may try; all engines together the limit.
--- Asked again with the same token, because the reply was lost, it is the same grant.
+-- grant(engine, token, wanted, limit, left): how many more of a canary's recipients this engine may try; all engines together the
+-- limit; and 1 when that is given out and no engine that has spoken lately has anything left of it. Asked again with the same
+-- token, because the reply was lost, it is the same grant.
 local function grant(keys, args)
   local key, engine, token = keys[1] .. 'canary', args[1], args[2]
   local have = redis.call('HMGET', key, 'given', 'e:' .. engine)
   local before, amount = string.match(have[2] or '', '^([^|]*)|(%d+)$')
-  if before == token then return tonumber(amount) end
+  if before == token then return {tonumber(amount), 0} end
   local given = number(have[1])
   amount = math.max(0, math.min(tonumber(args[3]), tonumber(args[4]) - given))
-  if amount > 0 then redis.call('HSET', key, 'given', given + amount, 'e:' .. engine, token .. '|' .. amount) end
-  return amount
+  local now, out = now_ms(), given + amount >= tonumber(args[4])
+  redis.call('HSET', key, 'given', given + amount, 'e:' .. engine, token .. '|' .. amount, 'l:' .. engine,
+             (tonumber(args[5]) + amount) .. '|' .. now)
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'l:' then
+      local left, at = string.match(all[i + 1], '^(%d+)|(%d+)$')
+      if tonumber(left) > 0 and now - tonumber(at) < 5000 then out = false end
+    end
+  end
+  return {amount, out and 1 or 0}
 end
 
 redis.register_function{function_name = 'volley1_grant', flags = {'allow-oom'}, callback = grant}

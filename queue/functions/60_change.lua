@@ -116,6 +116,8 @@ local function change(keys, args)
     return redis.error_reply('MISCOUNT ' .. total .. ' recipients, ' .. left .. ' left')
   end
   local state, now = redis.call('HGET', c, 'state'), now_ms()
+  -- The record went on since it was reopened.
+  if verb == 'again' and number(redis.call('HGET', c, 'rev')) > due then return -1 end
   if verb ~= 'forget' and (state == 'cancelled' or (state == 'finished' and verb ~= 'again')) then return -1 end
   local at = find(key, chunk, args[9])
   if not at then return 0 end

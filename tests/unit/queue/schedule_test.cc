@@ -157,9 +157,8 @@ class ScheduledCampaign : public ::testing::Test {
     engine = std::make_unique<Engine>(redis);
   }
   Campaign record() { return **store->find("c"); }
-  uint64_t grant(uint64_t wanted, uint64_t limit) {
-    return *engine->await<uint64_t>(
-        [&](auto done) { engine->door.grant("c", wanted, limit, done); });
+  Grant grant(Engine& one, uint64_t wanted, uint64_t limit, uint64_t left) {
+    return *one.await<Grant>([&](auto done) { one.door.grant("c", wanted, limit, left, done); });
   }
 
   bool keep_schedule() {
@@ -197,15 +196,55 @@ TEST_F(ScheduledCampaign, AnEngineMovesWhatIsDue) {
 }
 
 TEST_F(ScheduledCampaign, ACanaryIsGivenOutOnce) {
-  EXPECT_EQ(grant(60, 100), 60u);
-  EXPECT_EQ(grant(60, 100), 40u);
-  EXPECT_EQ(grant(60, 100), 0u);
+  EXPECT_EQ(grant(*engine, 60, 100, 0).recipients, 60u);
+  EXPECT_EQ(grant(*engine, 60, 100, 20).recipients, 40u);
   // The reply that was lost: the same token is the same grant.
   const std::vector<std::string> call = {
-      "FCALL", "volley1_grant", "1", "volley:{c:d}:", "e", "token", "30", "100"};
-  EXPECT_EQ(redis.number(call), 30);
-  EXPECT_EQ(redis.number(call), 30);
+      "FCALL", "volley1_grant", "1", "volley:{c:d}:", "e", "token", "30", "100", "0"};
+  EXPECT_EQ(redis.run(call).view().at(0).number(), 30);
+  EXPECT_EQ(redis.run(call).view().at(0).number(), 30);
   EXPECT_EQ(redis.text({"HGET", "volley:{c:d}:canary", "given"}), "30");
+}
+
+TEST_F(ScheduledCampaign, ACanaryIsOutWhenNoEngineHasAnyOfItLeft) {
+  Engine other(redis, "engine-2");
+  EXPECT_EQ(grant(*engine, 60, 100, 0).recipients, 60u);
+  EXPECT_EQ(grant(other, 60, 100, 0).recipients, 40u);
+  EXPECT_FALSE(grant(*engine, 60, 100, 0).all_out);  // the other one has 40
+  EXPECT_FALSE(grant(other, 0, 100, 1).all_out);
+  EXPECT_TRUE(grant(other, 60, 100, 0).all_out);
+}
+
+TEST_F(ScheduledCampaign, WhatIsDoneOutsideItsWindowIsFinishedAndNotCancelled) {
+  ASSERT_TRUE(
+      store->edit("c", [&](Campaign& c) { c.start_ms = *store->now_ms() + 86'400'000; }).ok());
+  ASSERT_EQ(record().state, kScheduled);
+  ASSERT_TRUE(store->finish_if_done("c").ok());
+  EXPECT_EQ(record().state, kFinished);
+}
+
+TEST(Finish, WhatWasCountedBeforeAChangeIsNothing) {
+  Campaign c = office_hours(kRunning);
+  c.window.clear();
+  c.revision = 5;
+  EXPECT_FALSE(*finish(c, 4, 1));
+  EXPECT_TRUE(*finish(c, 5, 1));
+  EXPECT_EQ(c.state, kFinished);
+}
+
+TEST(Finish, ARetryPausesWhateverRuns) {
+  for (const CampaignState state : {kRunning, kScheduled, kFinished}) {
+    Campaign c = office_hours(state);
+    ASSERT_TRUE(*reopen(c));
+    EXPECT_EQ(c.state, kPaused);
+    EXPECT_EQ(c.reason, kTryingAgain);
+  }
+  Campaign paused = office_hours(kPaused);
+  paused.reason = "lunch";
+  ASSERT_TRUE(*reopen(paused));
+  EXPECT_EQ(paused.reason, "lunch");
+  Campaign over = office_hours(kCancelled);
+  EXPECT_FALSE(reopen(over).ok());
 }
 
 TEST_F(ScheduledCampaign, EnginesKnowHowManyTheyAre) {
