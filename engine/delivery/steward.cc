@@ -67,18 +67,22 @@ void Steward::look_at_clock() {
     if (leap == 0) {
       log_warn("the clock of the queue's host is right again");
     } else {
-      log_error(fmt::format("the clock of the queue's host leapt by {} s: mail that waits for a retry is tried {}, nothing expires for it; set it by NTP, "
-                            "or restart the engine if it is right now",
-                            leap / 1000, leap > 0 ? "at once" : "that much later"));
+      log_error(
+          fmt::format("the clock of the queue's host leapt by {} s: mail that waits for a retry is "
+                      "tried {}, nothing expires for it; set it by NTP, "
+                      "or restart the engine if it is right now",
+                      leap / 1000, leap > 0 ? "at once" : "that much later"));
     }
   }
   const int64_t ahead = now - to_ms(wall_now());
   const bool wrong = std::abs(ahead) > kClocksApartMs;
   if (wrong == std::exchange(clock_wrong_, wrong)) return;
   if (wrong) {
-    log_error(fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign starts, stops or ends by its "
-                          "schedule until both agree; set them by NTP",
-                          std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
+    log_error(
+        fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign "
+                    "starts, stops or ends by its "
+                    "schedule until both agree; set them by NTP",
+                    std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
   } else {
     log_warn("the clocks of the queue's host and of this machine agree again: schedules are kept");
   }

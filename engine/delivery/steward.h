@@ -37,8 +37,8 @@ class Steward {
   const StatusBoard& board_;
   metrics::Shard& shard_;
   HistoryKeeper& history_;
-  int64_t leap_ms_ = 0;      // of the queue's clock, as it was reported
-  bool clock_wrong_ = false;  // it is far from this machine's: nothing scheduled happens
+  int64_t leap_ms_ = 0;          // of the queue's clock, as it was reported
+  bool clock_wrong_ = false;     // it is far from this machine's: nothing scheduled happens
   std::set<std::string> asked_;  // campaigns whose canary's grant is under way
   net::Timer timer_;
 };

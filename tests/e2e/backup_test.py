@@ -146,7 +146,7 @@ class Backup(unittest.TestCase):
 
     def test_a_queue_that_is_restored_under_a_running_engine(self):
         sink = self.sink("--delay", "20")
-        campaign = write_campaign(self.where, 4000)
+        campaign = write_campaign(self.where, 4000, extra="sign = false\n")
         redis = self._stack.enter_context(Redis(self.where))
         data = ["--data", self.data, "--queue", redis.url]
         volley("send", campaign, *data, "--hold", check=75)
