@@ -232,10 +232,9 @@ class FullDisk(unittest.TestCase):
                     volley("campaign", "resume", "test", *place, check=0)
                     wait_until(lambda: len(sink.messages()) > 100, "some mail")
                     ballast = small / "ballast"
-                    with open(ballast, "wb") as f, contextlib.suppress(OSError):
-                        while True:
-                            f.write(b"\0" * 4096)
-                            f.flush()
+                    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):
+                        while f.write(b"\0" * 4096):
+                            pass
                     wait_until(lambda: "restarting" in service.text(), "the server to die of it")
                     status, _, headers = service.request("POST", "/v1/messages", message())
                     self.assertEqual(status, 503)
