@@ -172,7 +172,8 @@ class Backup(unittest.TestCase):
         check_identity(s)
         counts = collections.Counter(sink.recipients())
         self.assertEqual(len(counts), 4000)
-        self.assertEqual(sum(n - 1 for n in counts.values()), before)
+        # And at most what was on the wire when it was stopped: it is in trouble, and does not wait.
+        self.assertLessEqual(sum(n - 1 for n in counts.values()), before + 2 * 8)
 
     def mark(self, redis):
         out = subprocess.run(["redis-cli", "-p", str(redis.port), "HVALS", "volley:{g}:history"], capture_output=True, text=True)
