@@ -40,7 +40,9 @@ class AsyncConnection final : private net::StreamListener {
   // Redis's TIME when last told, carried forward by the loop's clock. 0: never told.
   // Steady: a clock of the server's that leaps is not followed while we live.
   int64_t server_now_ms() const;
-  int64_t leap_ms() const { return leap_ms_; }  // how far it is ahead of that now; 0: it has not leapt
+  int64_t leap_ms() const {
+    return leap_ms_;
+  }  // how far it is ahead of that now; 0: it has not leapt
 
  private:
   enum class State { kWaiting, kConnecting, kGreeting, kLoading, kReady };
@@ -82,7 +84,8 @@ class AsyncConnection final : private net::StreamListener {
   unsigned failures_ = 0;
   std::string last_error_;
   int64_t server_ms_ = 0;
-  int64_t sampled_ms_ = 0, sampled_boot_ms_ = 0;  // its own time, and when that was, by our clock since boot
+  int64_t sampled_ms_ = 0,
+          sampled_boot_ms_ = 0;  // its own time, and when that was, by our clock since boot
   int64_t leap_ms_ = 0;
   TimePoint server_at_;
   net::Timer again_;    // reconnect

@@ -59,7 +59,8 @@ struct ClaimRequest {
   uint64_t epoch = 0;
   uint32_t max_chunks = 8;
   uint32_t max_bytes = 256 * 1024;
-  bool transactional_only = false;  // with `wanted` empty: any domain, but on the transactional lane
+  bool transactional_only =
+      false;  // with `wanted` empty: any domain, but on the transactional lane
   // Domains to take more of, each on one lane, one chunk for each time it is listed. Empty: any domain whose time has come,
   // one chunk each. A domain that was claimed from is not offered to "any" again until a settle() or ready() names it: the
   // claimer asks for more of it by name. No chunk in the reply: name it in ready() once its work is done.
@@ -115,7 +116,8 @@ class Door {
   bool connected() const;
   std::string last_error() const;  // why not connected, for status
   int64_t queue_now_ms() const;
-  int64_t clock_leap_ms() const;  // the queue's clock leapt by so much, and is not followed; 0: it did not
+  int64_t clock_leap_ms()
+      const;  // the queue's clock leapt by so much, and is not followed; 0: it did not
   size_t pending() const;
   // How often the server was another process than before. It may not know all that was confirmed: chunks may be leased to us that
   // we have long settled, so that whoever owns partitions owns them anew.

@@ -21,7 +21,8 @@ namespace volley::queue {
 
 inline constexpr uint64_t kHistoryStart = 1000;   // a start moves the mark by so much
 inline constexpr uint64_t kHistoryReserve = 120;  // high is ahead of the mark by at most so much
-inline constexpr uint64_t kHistorySlack = 5;      // seconds that a queue may forget, in a power cut or a failover
+inline constexpr uint64_t kHistorySlack =
+    5;  // seconds that a queue may forget, in a power cut or a failover
 
 struct HistoryRange {
   uint64_t low = 0, high = 0;

@@ -21,9 +21,9 @@ namespace volley::queue {
 
 struct ListName {  // a list of chunks, as its key says
   uint32_t partition = 0;
-  char place = 'q';  // q ready, r waiting, h held, f in flight or parked
-  std::string due;   // r
-  uint64_t lease = 0;  // f
+  char place = 'q';                           // q ready, r waiting, h held, f in flight or parked
+  std::string due;                            // r
+  uint64_t lease = 0;                         // f
   std::string lane_tenant, campaign, domain;  // not of f
 };
 std::optional<ListName> parse_list_key(std::string_view key);  // none: it is no such key

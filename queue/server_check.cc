@@ -61,7 +61,8 @@ Status judge_server(const ServerFacts& facts, bool memory_durability,
   }
   if (facts.databases > 1) {
     warnings.push_back(
-        "other databases of this Redis hold keys, too: they share its maxmemory, and its load; give the "
+        "other databases of this Redis hold keys, too: they share its maxmemory, and its load; "
+        "give the "
         "queue a Redis of its own");
   }
   if (memory_durability) return {};
@@ -97,9 +98,11 @@ Status check_contents(SyncConnection& connection, std::vector<std::string>& warn
   if (!schema) return schema.error();
   if (schema->view().is_error()) return error_of(schema->view().text());
   if (!schema->view().is_nil() && schema->view().number() != kSchema) {
-    return refuse(fmt::format("the queue has schema {}, this Volley reads {}: use the Volley that made it, or let that one "
-                              "send what is in it first",
-                              sanitize(schema->view().text(), 20), kSchema));
+    return refuse(
+        fmt::format("the queue has schema {}, this Volley reads {}: use the Volley that made it, "
+                    "or let that one "
+                    "send what is in it first",
+                    sanitize(schema->view().text(), 20), kSchema));
   }
   auto page = connection.run(Command("SCAN").arg("0").arg("COUNT").number(kKeysLookedAt), kTimeout);
   if (!page) return page.error();
@@ -107,9 +110,10 @@ Status check_contents(SyncConnection& connection, std::vector<std::string>& warn
   for (size_t i = 0; i < keys.size(); ++i) {
     const std::string_view key = keys.at(i).text();
     if (key.starts_with("volley:")) continue;
-    warnings.push_back(fmt::format("this Redis database holds keys that are not the queue's ('{}' among them): whoever "
-                                   "empties it empties the queue; use a database of its own",
-                                   sanitize(key, 60)));
+    warnings.push_back(fmt::format(
+        "this Redis database holds keys that are not the queue's ('{}' among them): whoever "
+        "empties it empties the queue; use a database of its own",
+        sanitize(key, 60)));
     break;
   }
   return {};

@@ -19,7 +19,7 @@ struct ServerFacts {
   std::string version, role;
   bool loading = false;
   bool aof = false;
-  unsigned databases = 0;  // that have keys
+  unsigned databases = 0;                                        // that have keys
   std::string aof_last_write;                                    // "ok"
   std::string eviction, appendfsync, no_appendfsync_on_rewrite;  // empty: not told
 };

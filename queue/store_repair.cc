@@ -79,7 +79,9 @@ class Repair {
   Repair(StoreLink& link, uint32_t partitions, bool dry_run)
       : link_(link), partitions_(partitions), dry_run_(dry_run) {}
 
-  void know(std::string id, std::string lt) { campaigns_.emplace_back(std::move(id), std::move(lt)); }
+  void know(std::string id, std::string lt) {
+    campaigns_.emplace_back(std::move(id), std::move(lt));
+  }
 
   Result<RepairTotals> run() {
     std::string cursor = "0";
@@ -133,7 +135,8 @@ class Repair {
     auto answers = link_.run(commands);
     if (!answers) return answers.error();
     const std::string_view bytes = (*answers)[2].view().text();
-    if ((*answers)[0].view().number() + (*answers)[1].view().number() > 0 || bytes.empty()) return {};
+    if ((*answers)[0].view().number() + (*answers)[1].view().number() > 0 || bytes.empty())
+      return {};
     auto chunk = Chunk::decode(bytes);
     if (chunk && !chunk->recipients().empty()) {
       const Recipient& first = chunk->recipients().front();

@@ -164,7 +164,8 @@ Status log_journal(const std::string& data_directory, const std::string& dedupe_
   if (!replay.ok()) return replay.error();
   for (const Record& record : replay->unlogged) events.append(to_event(record));
   events.flush();
-  if (const std::string trouble = events.trouble(); !trouble.empty()) return Error{Errc::kIo, trouble};
+  if (const std::string trouble = events.trouble(); !trouble.empty())
+    return Error{Errc::kIo, trouble};
   return {};
 }
 

@@ -8,9 +8,9 @@
 namespace volley::delivery {
 namespace {
 
-constexpr uint64_t kFirstSave = 5;   // ticks: a power cut takes less away
+constexpr uint64_t kFirstSave = 5;  // ticks: a power cut takes less away
 constexpr uint64_t kSaveEvery = 30;
-constexpr uint64_t kLow = 60;        // so much of the reserve is left at least
+constexpr uint64_t kLow = 60;  // so much of the reserve is left at least
 
 }  // namespace
 
@@ -21,14 +21,19 @@ HistoryKeeper::HistoryKeeper(net::Loop& loop, queue::Door& door, queue::History 
       history_(std::move(history)),
       on_forgotten_(std::move(on_forgotten)),
       confirmed_(history_.mark),
-      confirmed_before_(history_.mark) {}
+      confirmed_before_(history_.mark),
+      certain_(history_.range.low == history_.mark) {}
 
-HistoryKeeper::~HistoryKeeper() { *alive_ = false; }
+HistoryKeeper::~HistoryKeeper() {
+  *alive_ = false;
+  if (!history_.path.empty() && !saving_ && !forgotten_) save_now();
+}
 
 void HistoryKeeper::tick() {
   if (history_.path.empty() || forgotten_) return;
   ++ticks_;
-  if (ticks_ == kFirstSave || ticks_ % kSaveEvery == 0 || history_.mark + kLow > history_.range.high)
+  if (ticks_ == kFirstSave || ticks_ % kSaveEvery == 0 ||
+      history_.mark + kLow > history_.range.high)
     save();
   if (asking_ || history_.mark >= history_.range.high) return;
   asking_ = true;
@@ -44,16 +49,25 @@ void HistoryKeeper::answered(uint64_t mark, const Result<uint64_t>& had) {
   if (!had.ok()) return log_debug("history: " + had.error().message);
   if (!history_.volatile_queue && *had + queue::kHistorySlack < confirmed_) {
     forgotten_ = true;
+    history_.range.low = confirmed_;
+    if (!saving_) save_now();
     return on_forgotten_(confirmed_, *had);
   }
   confirmed_ = mark;
+}
+
+// On the loop: once, at the end.
+void HistoryKeeper::save_now() {
+  history_.range.low = std::max(history_.range.low, sure());
+  Status saved = queue::write_history(history_.path, history_.identity, history_.range);
+  if (!saved) log_warn(saved.error().message);
 }
 
 void HistoryKeeper::save() {
   if (saving_) return;
   saving_ = true;
   queue::HistoryRange range = history_.range;
-  range.low = std::max(range.low, confirmed_before_);
+  range.low = std::max(range.low, sure());
   range.high = std::max(range.high, history_.mark + queue::kHistoryReserve);
   auto saved = std::make_shared<Status>();
   net::WorkPool::submit(
@@ -65,8 +79,10 @@ void HistoryKeeper::save() {
         if (!*alive) return;
         saving_ = false;
         if (saved->ok()) {
-          history_.range = range;
+          history_.range.low = std::max(history_.range.low, range.low);
+          history_.range.high = range.high;
           confirmed_before_ = confirmed;
+          if (forgotten_) save_now();
         } else if (!complained_) {
           log_warn(saved->error().message);
         }

@@ -26,17 +26,19 @@ class HistoryKeeper {
  private:
   void answered(uint64_t mark, const Result<uint64_t>& had);
   void save();
-
-  struct Saving;
+  void save_now();
+  uint64_t sure() const { return certain_ ? confirmed_ : confirmed_before_; }
 
   net::Loop& loop_;
   queue::Door& door_;
   queue::History history_;
   std::function<void(uint64_t, uint64_t)> on_forgotten_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  uint64_t confirmed_ = 0;        // the queue has it
+  uint64_t confirmed_ = 0;         // the queue has it
   uint64_t confirmed_before_ = 0;  // at the save before: no power cut takes that away
   uint64_t ticks_ = 0;
+  bool
+      certain_;  // what the queue answers survives a power cut: the start could write it down at once
   bool asking_ = false, saving_ = false, forgotten_ = false, complained_ = false;
 };
 

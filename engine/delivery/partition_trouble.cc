@@ -13,8 +13,8 @@ constexpr Duration kLookForDrift = std::chrono::minutes(1);
 void PartitionOwner::park(Partition& p, const queue::Claimed& claimed, const std::string& why) {
   shard_[metrics::Metric::kCorruptChunks].add();
   log_error("partition " + std::to_string(p.number) + ", lease " + std::to_string(claimed.lease) +
-            " of campaign " + claimed.destination.campaign + " cannot be read and is parked: " + why +
-            "; `volley queue damaged` lists what was parked so, and drops it with --drop");
+            " of campaign " + claimed.destination.campaign + " cannot be read and is parked: " +
+            why + "; `volley queue damaged` lists what was parked so, and drops it with --drop");
   door_.park(p.number, p.epoch, claimed.lease, why, [lease = claimed.lease](const auto& parked) {
     if (!parked.ok())
       log_warn("lease " + std::to_string(lease) + " cannot be parked: " + parked.error().message);
@@ -26,7 +26,8 @@ void PartitionOwner::look_for_drift(Partition& p) {
   if (p.looking || loop_.now() < p.drift_at) return;
   std::vector<std::string> running;
   for (const auto& [id, record] : cache_->records()) {
-    if (record.state == queue::CampaignState::kRunning && record.import_closed) running.push_back(id);
+    if (record.state == queue::CampaignState::kRunning && record.import_closed)
+      running.push_back(id);
   }
   running.emplace_back(queue::kSingleMessages);
   p.looking = true;

@@ -57,7 +57,7 @@ struct SiteLimits {
 struct Relay {
   std::string host;
   uint16_t port = 587;
-  bool implicit_tls = false;  // from the first byte (port 465)
+  bool implicit_tls = false;          // from the first byte (port 465)
   std::shared_ptr<RelayLogin> login;  // null: none
   SiteLimits limits;
 };

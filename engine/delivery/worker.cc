@@ -141,10 +141,10 @@ void Worker::drain() {
 
 // It was restored from a backup under us: what it offers was delivered in part. What is on the wire is finished.
 void Worker::queue_forgot(uint64_t had, uint64_t has) {
-  const std::string trouble =
-      "it is older than what this engine did with it (its mark was " + std::to_string(had) + ", is " +
-      std::to_string(has) +
-      "): it was restored from a backup; nothing is sent until the engine has been stopped and `volley queue reconcile` has made it good";
+  const std::string trouble = "it is older than what this engine did with it (its mark was " +
+                              std::to_string(had) + ", is " + std::to_string(has) +
+                              "): it was restored from a backup; nothing is sent until the engine "
+                              "has been stopped and `volley queue reconcile` has made it good";
   log_error("the queue: " + trouble);
   shared_.board.queue_trouble(trouble);
   for (Worker* worker : shared_.workers) worker->drain();

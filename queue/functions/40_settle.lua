@@ -25,7 +25,7 @@ end
 -- settle(epoch, lease, sequence, close, ready in, wheel, delivered, bounced, expired, suppressed, deferrals, outcomes,
 --        done, remainder, retries, kept, {delay, chunk}..., {kind, chunk}..., {number, state, code, text}...)
 -- kept: chunks of those that bounced ('b') or expired ('e'), for whoever wants them tried again.
--- 0 applied, 1 already applied, 2 the lease belongs to a newer epoch.
+-- 0 applied, 1 already applied, 2 the lease belongs to a newer epoch, or to a younger queue.
 -- The lease's own epoch decides, not the partition's: what was delivered under it is a fact until somebody recovers it.
 local function settle(keys, args)
   local P, epoch, lease, seq, close = keys[1], tonumber(args[1]), args[2], tonumber(args[3]), args[4] == '1'
@@ -37,6 +37,8 @@ local function settle(keys, args)
   local m = unpack_lease(text)
   if m.epoch ~= epoch then return 2 end
   if seq <= m.seq then return 1 end
+  -- One before it was confirmed, and is forgotten: by a server that lost power. What it told would never be told again.
+  if seq ~= m.seq + 1 then return 2 end
   local finals = tonumber(args[7]) + tonumber(args[8]) + tonumber(args[9]) + tonumber(args[10])
   local waiting, back = 0, 0
   for i = 1, retries do

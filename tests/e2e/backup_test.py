@@ -146,7 +146,7 @@ class Backup(unittest.TestCase):
 
     def test_a_queue_that_is_restored_under_a_running_engine(self):
         sink = self.sink("--delay", "20")
-        campaign = write_campaign(self.where, 4000)
+        campaign = write_campaign(self.where, 4000, extra="sign = false\n")
         redis = self._stack.enter_context(Redis(self.where))
         data = ["--data", self.data, "--queue", redis.url]
         volley("send", campaign, *data, "--hold", check=75)
@@ -172,7 +172,8 @@ class Backup(unittest.TestCase):
         check_identity(s)
         counts = collections.Counter(sink.recipients())
         self.assertEqual(len(counts), 4000)
-        self.assertEqual(sum(n - 1 for n in counts.values()), before)
+        # And at most what was on the wire when it was stopped: it is in trouble, and does not wait.
+        self.assertLessEqual(sum(n - 1 for n in counts.values()), before + 2 * 8)
 
     def mark(self, redis):
         out = subprocess.run(["redis-cli", "-p", str(redis.port), "HVALS", "volley:{g}:history"], capture_output=True, text=True)

@@ -48,7 +48,7 @@ class Troubles(unittest.TestCase):
     def under(self, trouble, *, arguments=(), intake_refused=True, twice=0):
         with workdir() as where, Sink(where, "--delay", "15") as sink, Server(where, *arguments) as redis:
             queue = ["--data", where / "data", "--queue", redis.url]
-            campaign = write_campaign(where, RECIPIENTS, 30)
+            campaign = write_campaign(where, RECIPIENTS, 30, extra="sign = false\n")
             volley("send", campaign, *queue, "--hold", check=75)
             with Service(where, sink, "--queue", redis.url, "--connections", "2") as service:
                 self.service, self.redis, self.sink, self.accepted, self.refused = service, redis, sink, [], 0
@@ -189,10 +189,10 @@ class Clock(unittest.TestCase):
             env = {**os.environ, "LD_PRELOAD": str(shim), "CLOCK_OFFSET": str(offset)}
             with Sink(where, "--delay", "15", "--rule", "rcpt:0.1:451 4.3.0 try again later") as sink, Server(where, env=env) as redis:
                 queue = ["--data", where / "data", "--queue", redis.url]
-                campaign = write_campaign(where, RECIPIENTS, 30)
+                campaign = write_campaign(where, RECIPIENTS, 30, extra="sign = false\n")
                 volley("send", campaign, *queue, "--hold", check=75)
                 start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 12 * 3600))
-                later = write_campaign(where, 10, name="later", extra=f'start = "{start}"')
+                later = write_campaign(where, 10, name="later", extra=f'sign = false\nstart = "{start}"\n')
                 volley("send", later, *queue, "--hold", check=75)
                 volley("campaign", "resume", "later", *queue, check=0)
                 argv = [VOLLEY, "serve", *map(str, queue), "--route", f"*={sink.address}", "--connections", "2"]
@@ -225,17 +225,16 @@ class FullDisk(unittest.TestCase):
             if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", small]).returncode != 0:
                 self.skipTest("cannot mount a small file system here")
             try:
-                campaign = write_campaign(where, RECIPIENTS, 30)
+                campaign = write_campaign(where, RECIPIENTS, 30, extra="sign = false\n")
                 place = ["--data", where / "data"]
                 volley("send", campaign, *place, "--hold", check=75)
                 with Service(where, sink, "--connections", "2") as service:
                     volley("campaign", "resume", "test", *place, check=0)
                     wait_until(lambda: len(sink.messages()) > 100, "some mail")
                     ballast = small / "ballast"
-                    with open(ballast, "wb") as f, contextlib.suppress(OSError):
-                        while True:
-                            f.write(b"\0" * 4096)
-                            f.flush()
+                    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):
+                        while f.write(b"\0" * 4096):
+                            pass
                     wait_until(lambda: "restarting" in service.text(), "the server to die of it")
                     status, _, headers = service.request("POST", "/v1/messages", message())
                     self.assertEqual(status, 503)
@@ -274,6 +273,7 @@ class Damage(unittest.TestCase):
             listed = summary(volley("queue", "damaged", *queue, "--json", check=0))
             self.assertEqual((listed["campaign"], listed["domain"], listed["recipients"]), ("test", "d3.example.net", 30))
             self.assertIn("30 recipients are cancelled", volley("queue", "damaged", "--drop", *queue, check=0).stdout)
+            volley(*argv[1:], check=0)
             s = summary(volley("campaign", "show", "test", *queue, "--json", check=0))
             check_identity(s)
             self.assertEqual((s["state"], s["cancelled"], s["queued"]), ("finished", 30, 0))

@@ -48,7 +48,8 @@ TEST(Repair, WhatNoIndexNamesIsFoundAgain) {
   EXPECT_EQ(sound->mended + sound->adopted, 0u);
   EXPECT_EQ(sound->lists, 2u);
 
-  redis.run({"DEL", key("b:default:doms"), key("b:default:dc:example.com"), key("lt"), key("pk:other")});
+  redis.run(
+      {"DEL", key("b:default:doms"), key("b:default:dc:example.com"), key("lt"), key("pk:other")});
   EXPECT_EQ(engine.claim().chunks.size(), 0u);
   auto looked = store->repair(true);
   ASSERT_TRUE(looked.ok());
@@ -166,7 +167,8 @@ TEST(Damage, AChunkThatCannotBeReadIsParkedListedAndDropped) {
   EXPECT_EQ(counts.cancelled, 10u);
   EXPECT_EQ(counts.parked, 0u);
   EXPECT_EQ(counts.queued, 10u);
-  EXPECT_EQ(redis.number({"EXISTS", key("f:" + std::to_string(bad.lease)), key("why"), key("dead")}), 0);
+  EXPECT_EQ(
+      redis.number({"EXISTS", key("f:" + std::to_string(bad.lease)), key("why"), key("dead")}), 0);
 }
 
 TEST(Resolve, WhatIsKnownElsewhereIsFinalWhereverItLies) {
@@ -210,7 +212,8 @@ TEST(Resolve, WhatIsKnownElsewhereIsFinalWhereverItLies) {
   engine.deliver(engine.claim_one());
   EXPECT_EQ(counts_of(*store, "november").delivered, 18u);
   uint64_t outcomes = 0;
-  ASSERT_TRUE(store->each_outcome("november", [&](const FinalOutcome&) { return ++outcomes > 0; }).ok());
+  ASSERT_TRUE(
+      store->each_outcome("november", [&](const FinalOutcome&) { return ++outcomes > 0; }).ok());
   EXPECT_EQ(outcomes, 20u);
 }
 
@@ -253,8 +256,8 @@ TEST(History, MarksMoveForwardOnly) {
 
 TEST(History, WhatIsOlderThanWhat) {
   using enum HistoryVerdict;
-  EXPECT_EQ(judge_history({}, 0), kAsLeft);                        // both new
-  EXPECT_EQ(judge_history({}, 1000), kDirectoryOlder);             // it has forgotten all
+  EXPECT_EQ(judge_history({}, 0), kAsLeft);             // both new
+  EXPECT_EQ(judge_history({}, 1000), kDirectoryOlder);  // it has forgotten all
   EXPECT_EQ(judge_history(HistoryRange{1000, 1120}, 0), kQueueOlder);
   EXPECT_EQ(judge_history(HistoryRange{1000, 1120}, 999), kAsLeft);  // a power cut
   EXPECT_EQ(judge_history(HistoryRange{1000, 1120}, 1120), kAsLeft);
