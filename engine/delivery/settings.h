@@ -89,7 +89,7 @@ struct Settings {
   dns::Settings dns;
   std::string data_directory;  // journal lives in <data>/journal
   queue::History history;      // what tells a restored backup; empty: none is kept
-  Duration lease_ttl = std::chrono::seconds(15);
+  Duration lease_ttl = std::chrono::seconds(12);
   Duration idle_connection = std::chrono::seconds(5);
   Duration connect_timeout = std::chrono::seconds(30);
   Duration progress_interval =
