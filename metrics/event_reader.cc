@@ -38,15 +38,18 @@ Result<Files> open_all(const std::string& path) {
   Files files;
   for (unsigned n = 0;; ++n) {
     const std::string name = n == 0 ? path : fmt::format("{}.{}", path, n);
-    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = ::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
       if (errno == ENOENT && n == 0) continue;  // being rotated, or never written
       if (errno == ENOENT) break;
+      if (errno == ENXIO) continue;  // a socket
       return unreadable(name);
     }
     auto file = std::make_unique<File>(fd, name);
     struct stat info {};
     if (::fstat(fd, &info) != 0) return unreadable(name);
+    // A FIFO or a terminal has no lines to come back to, and would be waited for.
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) continue;
     file->inode = info.st_ino;
     const bool known = std::any_of(files.begin(), files.end(),
                                    [&](const auto& f) { return f->inode == file->inode; });

@@ -3,7 +3,8 @@
 // Purpose  each_event_line() passes every whole line by, without its newline, until `visit` returns false. While an engine
 //          writes and rotates, no line is passed over and none comes twice. event_field() finds a field without parsing all
 //          of a line.
-// Thread   Any; blocks on the disk. Errors: kNoInput for a file that cannot be read. Files that are not there have no lines.
+// Thread   Any; blocks on the disk. Errors: kNoInput for a file that cannot be read. Files that are not there have no lines,
+//          nor have those that only pass them on: FIFOs, terminals, sockets.
 #pragma once
 
 #include <functional>

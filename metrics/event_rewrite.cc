@@ -49,6 +49,18 @@ ino_t inode_of(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
 }
 
+// One rewriter at a time: all of them make their copies under the same name.
+Result<File> wait_for_turn(const std::string& path) {
+  const std::string name = path + ".lock";
+  File lock(::open(name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (lock.fd() < 0 && errno == ENOENT) return lock;  // no directory: no log either
+  if (lock.fd() < 0) return failure(Errc::kIo, "open", name);
+  while (::flock(lock.fd(), LOCK_EX) != 0) {
+    if (errno != EINTR) return failure(Errc::kIo, "lock", name);
+  }
+  return lock;
+}
+
 // What becomes of one file: a copy beside it is begun when the first line changes.
 class Copy {
  public:
@@ -166,7 +178,7 @@ Status Copy::replace(const std::string& path) {
 Result<uint64_t> rewrite_current(const std::string& path, const std::string& beside,
                                  const EditLine& edit) {
   const EventsLock lock(path);
-  const File source(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const File source(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (source.fd() < 0 && errno == ENOENT) return uint64_t{0};
   if (source.fd() < 0) return failure(Errc::kNoInput, "read", path);
   struct stat info {};
@@ -213,16 +225,22 @@ EventsLock::~EventsLock() {
 // The log's own file first: what is rotated away afterwards is clean, or met again.
 Result<uint64_t> rewrite_events(const std::string& path, const EditLine& edit) {
   const std::string beside = path + ".rewrite";
+  struct stat log {};
+  if (::stat(path.c_str(), &log) == 0 && !S_ISREG(log.st_mode)) return uint64_t{0};
+  auto turn = wait_for_turn(path);
+  if (!turn) return turn.error();
+  if (::unlink(beside.c_str()) != 0 && errno != ENOENT) return failure(Errc::kIo, "remove", beside);
   auto total = rewrite_current(path, beside, edit);
   if (!total) return total;
   std::vector<Rotated> rotated;
   for (unsigned n = 1;; ++n) {
     const std::string name = numbered(path, n);
-    File file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    File file(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.fd() < 0 && errno == ENOENT) break;
     if (file.fd() < 0) return failure(Errc::kNoInput, "read", name);
     struct stat info {};
     if (::fstat(file.fd(), &info) != 0) return failure(Errc::kNoInput, "read", name);
+    if (!S_ISREG(info.st_mode)) continue;
     rotated.push_back({std::move(file), name, info.st_ino});
   }
   std::reverse(rotated.begin(), rotated.end());

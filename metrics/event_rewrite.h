@@ -4,7 +4,7 @@
 //          meanwhile) and puts files without the old bytes in the place of those that changed: whole or not at all, mode 0600.
 //          No other line is lost, doubled or moved. Returns how many lines were changed or dropped. A rotated file without a line
 //          left goes when it is the oldest.
-// Locking  EventsLock is held by the writer while it writes and rotates, and here while a file changes its place, and for as long as
+// Locking  One rewriter at a time, by a lock on `<log>.lock`, a file that stays; the others wait. EventsLock is held by the writer while it writes and rotates, and here while a file changes its place, and for as long as
 //          the log's own file is read: events wait in memory meanwhile. A writer that finds another file in the place of its own
 //          goes on in that.
 // Thread   Any; blocks on the disk. Errors: kNoInput, kIo; kTempFail: the last line is not whole, and would have to be changed

@@ -75,6 +75,7 @@ class Purge {
   Status journals() {
     // As a journal writes a string: its length, and it.
     const std::string name = static_cast<char>(options_.id.size()) + options_.id;
+    if (Status removed = remove_retired_journals(place_.data()); !removed) return removed;
     auto clean = journals_without(place_, [&](std::string_view bytes) { return bytes.find(name) != std::string_view::npos; });
     if (!clean) return clean.error();
     if (*clean) return {};

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <thread>
 
@@ -89,6 +91,13 @@ Result<uint64_t> drop_rows(const std::string& path, const std::function<bool(std
   if (dropped == 0) return dropped;
   if (Status written = write_file_atomically(path, kept); !written) return written.error();
   return dropped;
+}
+
+Status remove_retired_journals(const std::string& data) {
+  for (const std::string& path : files_in(data + "/journal", [](const std::string& name) { return name.ends_with(".journal.old"); })) {
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return Error{Errc::kIo, "cannot remove " + path + ": " + std::strerror(errno)};
+  }
+  return {};
 }
 
 bool remove_rejects(const std::string& data, const queue::Campaign& campaign) {

@@ -26,6 +26,9 @@ Result<bool> wait_for(const std::function<Result<bool>()>& look, bool may_change
 // True: no journal of this data directory has such bytes.
 Result<bool> journals_without(Workplace& place, const std::function<bool(std::string_view bytes)>& has);
 
+// What `queue reconcile` has put aside (*.journal.old): nobody reads it, and its events are in the log.
+Status remove_retired_journals(const std::string& data);
+
 // Rejects files of the data directory.
 std::vector<std::string> rejects_files(const std::string& data);
 // Drops rows (a quoted row may have line breaks) that `drop` is true of. Returns how many.

@@ -183,6 +183,7 @@ class Forget {
   }
 
   Status journals() {
+    if (Status removed = remove_retired_journals(place_.data()); !removed) return removed;
     auto clean = journals_without(place_, [this](std::string_view bytes) { return match_.may_be_in(bytes); });
     if (!clean) return clean.error();
     if (!*clean) found.left.push_back("a journal names it until an engine has settled what is in it");

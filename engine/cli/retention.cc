@@ -49,6 +49,7 @@ struct Retention::Impl {
     auto blotted = campaigns(before);
     if (!blotted) return blotted.error();
     if (Status sealed = store->seal_journals(); !sealed) return sealed;
+    if (Status removed = remove_retired_journals(data); !removed) return removed;
     if (Status dropped = lines(time_text(before)); !dropped) return dropped;
     if (*blotted == 0 || stopping) return {};
     auto rewritten = rewrite_append_only_file(*store, [this] { return stopping.load(); });

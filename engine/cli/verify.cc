@@ -29,6 +29,10 @@ Verification::Verification(std::string_view key) : hash_(key) {}
 
 void Verification::add(const queue::FinalOutcome& outcome) {
   ++tally_[static_cast<size_t>(outcome.outcome)];
+  if (outcome.address.empty()) {
+    ++said_.forgotten;
+    return;
+  }
   entries_.push_back({hash_(fold_address(outcome.address)), outcome.outcome, 0});
 }
 
@@ -84,6 +88,8 @@ void Verification::check_totals(const Summary& summary) {
 
 void Verification::check_identity(const Summary& before, const Summary& after) {
   check_totals(before);
+  said_.only_counts = after.campaign.blotted_ms != 0;
+  if (said_.only_counts) return;
   const auto between = [this](queue::Outcome outcome, uint64_t low, uint64_t high) {
     const uint64_t there = tally_[static_cast<size_t>(outcome)];
     if (there >= low && there <= high) return;
@@ -110,6 +116,7 @@ bool Verification::explain(const queue::FinalOutcome& outcome) {
 Verdicts Verification::result() const {
   Verdicts out = said_;
   out.identity = out.broken.empty();
+  if (out.only_counts) return out;
   out.delivered = tally_[static_cast<size_t>(queue::Outcome::kDelivered)];
   for (const Entry& entry : entries_) {
     const bool delivered = entry.outcome == queue::Outcome::kDelivered;
@@ -136,6 +143,8 @@ std::string Verdicts::json(const queue::Campaign& campaign) const {
   line["duplicated"] = duplicated;
   line["copies"] = copies;
   line["wrong"] = wrong;
+  line["forgotten"] = forgotten;
+  line["only_counts"] = only_counts;
   line["others"] = others;
   line["unreadable"] = unreadable;
   line["examples"] = examples;
@@ -145,6 +154,9 @@ std::string Verdicts::json(const queue::Campaign& campaign) const {
 std::string Verdicts::text() const {
   std::string out = identity ? "verified: every accepted recipient is accounted for\n" : "";
   for (const std::string& what : broken) out += "not accounted for: " + what + '\n';
+  if (only_counts) {
+    return out + "  only the counts are known: [privacy] retain has dropped its recipients, nobody can be held against the log\n";
+  }
   const auto row = [&](std::string_view label, uint64_t n, std::string_view note) {
     out += fmt::format("  {:<11}{:>13}   {}\n", label, format_count(n), note);
   };
@@ -152,6 +164,7 @@ std::string Verdicts::text() const {
   row("lost", lost, "delivered, but in no log");
   row("duplicated", duplicated, copies > duplicated ? format_count(copies) + " messages beyond the first" : "in the log more than once");
   row("wrong", wrong, "bounced, expired or suppressed, but in the log");
+  if (forgotten > 0) row("forgotten", forgotten, "outcomes without an address (volley forget), neither lost nor wrong");
   if (others > 0) row("others", others, "in the log, without a final outcome in this campaign");
   if (unreadable > 0) row("unreadable", unreadable, "lines of the log");
   for (const std::string& example : examples) out += "    " + example + '\n';
@@ -172,6 +185,7 @@ Result<Verdicts> verify(queue::Store& store, const std::string& id, const std::v
   auto after = summary();
   if (!after) return after.error();
   verification.check_identity(*before, *after);
+  if (after->campaign.blotted_ms != 0) return verification.result();
   for (const std::string& path : logs) {
     std::ifstream log(path, std::ios::binary);
     if (log) verification.read_log(log);

@@ -34,6 +34,8 @@ struct Verdicts {
   uint64_t lost = 0;
   uint64_t duplicated = 0, copies = 0;  // recipients; messages beyond the first of each
   uint64_t wrong = 0;
+  uint64_t forgotten = 0;    // outcomes without an address: neither lost nor wrong
+  bool only_counts = false;  // retention has dropped the outcomes: nothing but `identity` is judged
   uint64_t others = 0;      // times that the logs name somebody without a final outcome in this campaign
   uint64_t unreadable = 0;  // lines
   std::vector<std::string> examples;  // of the lost and wrong, a few: "user@example.net: bounced, but in the log"

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/files.h"
+#include "tests/unit/temp_dir.h"
 
 namespace volley::cli {
 namespace {
@@ -16,6 +19,19 @@ TEST(DropRows, TakesWholeRecords) {
   EXPECT_EQ(*drop_rows(path, names_bob), 1u);
   EXPECT_EQ(*read_file(path), "line,reason,row\n1,\"no @\",\"ann\"\n3,\"bad\",\"cid\"\n");
   EXPECT_EQ(*drop_rows(path, names_bob), 0u);
+}
+
+TEST(RetiredJournals, GoWholeAndTheOthersStay) {
+  const TempDir dir;
+  ASSERT_TRUE(remove_retired_journals(dir.file("")).ok());
+  std::filesystem::create_directory(dir.file("journal"));
+  for (const char* name : {"1.journal", "1.journal.old", "2.journal.old"}) {
+    ASSERT_TRUE(write_file_atomically(dir.file("journal/") + name, "bob@example.com").ok());
+  }
+  ASSERT_TRUE(remove_retired_journals(dir.file("")).ok());
+  EXPECT_TRUE(std::filesystem::exists(dir.file("journal/1.journal")));
+  EXPECT_FALSE(std::filesystem::exists(dir.file("journal/1.journal.old")));
+  EXPECT_FALSE(std::filesystem::exists(dir.file("journal/2.journal.old")));
 }
 
 }  // namespace

@@ -124,6 +124,39 @@ TEST_F(Verify, ARunningCampaignMayMoveOnMeanwhile) {
   EXPECT_TRUE(verification.result().identity);
 }
 
+TEST_F(Verify, TheForgottenAreNeitherLostNorTwice) {
+  for (uint64_t n = 6; n <= 8; ++n) {
+    outcomes.push_back(outcome(n, n == 8 ? queue::Outcome::kBounced : queue::Outcome::kDelivered));
+    outcomes.back().address.clear();
+    verification.add(outcomes.back());
+  }
+  verification.seal();
+  numbers.counts.accepted = numbers.read = 8;
+  numbers.counts.delivered = 5;
+  numbers.counts.bounced = 2;
+  const Verdicts v = judge(all_three() + line(R"("user6@example.net")"));
+  EXPECT_TRUE(v.good());
+  EXPECT_EQ(v.forgotten, 3u);
+  EXPECT_EQ(v.lost + v.wrong, 0u);
+  EXPECT_EQ(v.delivered, 5u);
+  EXPECT_EQ(v.others, 1u);
+  EXPECT_NE(v.text().find("forgotten              3   "), std::string::npos) << v.text();
+  EXPECT_EQ(nlohmann::json::parse(v.json(numbers.campaign))["forgotten"], 3);
+}
+
+TEST_F(Verify, OfADroppedCampaignOnlyTheCountsAreJudged) {
+  Verification none("key");
+  none.seal();
+  numbers.campaign.blotted_ms = 1;
+  none.check_identity(numbers, numbers);
+  EXPECT_TRUE(none.result().good());
+  EXPECT_TRUE(none.result().only_counts);
+  EXPECT_NE(none.result().text().find("only the counts are known"), std::string::npos);
+  numbers.counts.delivered = 2;
+  none.check_identity(numbers, numbers);
+  EXPECT_FALSE(none.result().good());
+}
+
 TEST_F(Verify, Json) {
   const auto v = nlohmann::json::parse(judge(all_three()).json(numbers.campaign));
   EXPECT_EQ(v["id"], "november");

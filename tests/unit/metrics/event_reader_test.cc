@@ -1,11 +1,14 @@
 #include "metrics/event_reader.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <vector>
 
 #include "metrics/event_log.h"
+#include "metrics/event_rewrite.h"
 #include "tests/unit/temp_dir.h"
 
 namespace volley::metrics {
@@ -55,6 +58,18 @@ TEST(EventReader, WhatCannotBeRead) {
   const TempDir dir;
   EXPECT_EQ(each_event_line(dir.file(""), [](std::string_view) { return true; }).error().code,
             Errc::kNoInput);
+}
+
+// Nobody writes to it: it would be waited for.
+TEST(EventReader, AFifoHasNoLines) {
+  const TempDir dir;
+  const std::string path = dir.file("events.jsonl");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_TRUE(lines_of(path).empty());
+  auto rewritten = rewrite_events(path, [](std::string_view, std::string&) { return LineEdit::kDrop; });
+  ASSERT_TRUE(rewritten.ok()) << rewritten.error().message;
+  EXPECT_EQ(*rewritten, 0u);
+  EXPECT_NE(::access((path + ".lock").c_str(), F_OK), 0);
 }
 
 TEST(EventReader, Fields) {

@@ -1,5 +1,6 @@
 #include "metrics/event_rewrite.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -116,6 +117,44 @@ TEST_F(EventRewriteTest, AWriterGoesOnInTheNewFile) {
     next += next % 3 == 1 ? 1 : 2;
   }
   EXPECT_EQ(next, kEvents + 1);
+}
+
+// Each drops lines of its own; nobody loses what another one copies.
+TEST_F(EventRewriteTest, RewritersTakeTurns) {
+  constexpr int kRewriters = 4, kLines = 200;
+  std::string text;
+  for (int i = 0; i < kLines; ++i) {
+    for (int r = 0; r < kRewriters; ++r) text += fmt::format("{} {}\n", r, i);
+    text += fmt::format("kept {}\n", i);
+  }
+  for (const char* suffix : {".3", ".2", ".1", ""}) write(suffix, text);
+  write(".rewrite", "left by a crash\n");
+  std::atomic<uint64_t> dropped{0};
+  std::vector<std::thread> rewriters;
+  for (int r = 0; r < kRewriters; ++r) {
+    rewriters.emplace_back([&, r] {
+      const std::string mine = std::to_string(r) + " ";
+      auto done = rewrite_events(path_, [&](std::string_view line, std::string&) {
+        return line.starts_with(mine) ? LineEdit::kDrop : LineEdit::kKeep;
+      });
+      EXPECT_TRUE(done.ok()) << (done ? "" : done.error().message);
+      if (done) dropped += *done;
+    });
+  }
+  for (std::thread& rewriter : rewriters) rewriter.join();
+  EXPECT_EQ(dropped, uint64_t{4} * kRewriters * kLines);
+  EXPECT_FALSE(fs::exists(path_ + ".rewrite"));
+  const auto left = all();
+  ASSERT_EQ(left.size(), size_t{4} * kLines);
+  for (size_t i = 0; i < left.size(); ++i) EXPECT_EQ(left[i], fmt::format("kept {}", i % kLines));
+}
+
+// A crash left it, and nothing has to be changed any more.
+TEST_F(EventRewriteTest, WhatACrashLeftGoes) {
+  write("", "e\n");
+  write(".rewrite", "ann@example.com\n");
+  EXPECT_EQ(*rewrite_events(path_, edit), 0u);
+  EXPECT_FALSE(fs::exists(path_ + ".rewrite"));
 }
 
 }  // namespace
