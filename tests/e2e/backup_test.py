@@ -195,7 +195,7 @@ class Backup(unittest.TestCase):
 
     def test_a_restored_queue_that_another_engine_is_at_work_on(self):
         sink, slow = self.sink(), self.sink("--rule", "dot:1:stall", name="slow")
-        campaign = write_campaign(self.where, 20)
+        campaign = write_campaign(self.where, 20, extra="sign = false")
         redis = self._stack.enter_context(Redis(self.where))
         data, route = ["--data", self.data, "--queue", redis.url], ["--route", f"*={sink.address}"]
         volley("send", campaign, *data, "--hold", check=75)
