@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -156,6 +157,8 @@ class Store {
   // not its own only.
   Status each_outcome(std::string_view id, const std::function<bool(const FinalOutcome&)>& visit,
                       std::string_view domain = {});
+  // Of recipients that were tried again, by number, how many outcomes in that partition do not count any more: the first ones.
+  Result<std::unordered_map<uint64_t, uint32_t>> retried(uint32_t partition, std::string_view id);
 
   // --- what is queued, recipient by recipient
   Status walk(const WalkFilter& filter, const WalkVisitor& visitor);

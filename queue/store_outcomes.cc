@@ -30,7 +30,6 @@ Result<bool> read_all(StoreLink& link, const std::string& key, const Visit& visi
 
 }  // namespace
 
-// Of recipients that were tried again, by number, how many outcomes do not count any more: the first ones.
 Result<std::unordered_map<uint64_t, uint32_t>> Store::Impl::retried(uint32_t partition,
                                                                     std::string_view id) {
   std::unordered_map<uint64_t, uint32_t> out;
@@ -45,6 +44,11 @@ Result<std::unordered_map<uint64_t, uint32_t>> Store::Impl::retried(uint32_t par
                        });
   if (!read) return read.error();
   return out;
+}
+
+Result<std::unordered_map<uint64_t, uint32_t>> Store::retried(uint32_t partition,
+                                                              std::string_view id) {
+  return impl_->retried(partition, id);
 }
 
 Status Store::each_outcome(std::string_view id, const Visit& visit, std::string_view domain) {

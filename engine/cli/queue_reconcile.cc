@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <unordered_map>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -38,6 +39,7 @@ struct Options {
 struct Line {  // one final event
   uint64_t number = 0, address = 0;
   int64_t time_ms = 0;
+  uint32_t generation = 1;
   uint16_t code = 0;
   queue::Outcome outcome = queue::Outcome::kDelivered;
 };
@@ -78,16 +80,23 @@ class Known {
     return {};
   }
 
-  const Line* find(const queue::Place& place, const queue::Recipient& r) const {
+  struct Last {
+    const Line* line = nullptr;  // null: nothing is known
+    uint32_t generations = 0;    // in so many it became final; lines of the same one are repeats
+  };
+  Last find(const queue::Place& place, const queue::Recipient& r) const {
+    Last last;
     const auto campaign = campaigns_.find(place.destination.campaign);
-    if (campaign == campaigns_.end()) return nullptr;
+    if (campaign == campaigns_.end()) return last;
     const auto& lines = campaign->second;
     const uint64_t address = address_hash(r.address);
     auto at = std::lower_bound(lines.begin(), lines.end(), r.number, [](const Line& l, uint64_t n) { return l.number < n; });
     for (; at != lines.end() && at->number == r.number; ++at) {
-      if (at->address == address && at->time_ms + kClockSlackMs >= r.enqueued_ms) return &*at;
+      if (at->address != address || at->time_ms + kClockSlackMs < r.enqueued_ms) continue;
+      if (!last.line || last.line->generation != at->generation) ++last.generations;
+      last.line = &*at;
     }
-    return nullptr;
+    return last;
   }
 
   const std::map<std::string, std::vector<Line>, std::less<>>& campaigns() const { return campaigns_; }
@@ -111,6 +120,8 @@ class Known {
     }
     line.address = address_hash(event.value("recipient", ""));
     line.time_ms = time_of(event.value("time", ""));
+    if (event.contains("generation") && event["generation"].is_number_unsigned())
+      line.generation = event["generation"].get<uint32_t>();
     if (event.contains("code") && event["code"].is_number_unsigned()) line.code = event["code"].get<uint16_t>();
     campaigns_[campaign].push_back(line);
   }
@@ -127,6 +138,7 @@ class Pass {
   Status run(Totals& totals) {
     moved_ = 0;
     totals_ = &totals;
+    retried_.clear();
     for (auto& [id, campaign] : totals) campaign.left = 0;
     queue::WalkVisitor visitor;
     visitor.found = [this](const queue::Found& found) { return look(found); };
@@ -141,7 +153,14 @@ class Pass {
     if (found.place.over) return queue::Step::kOn;
     std::vector<queue::Known> picked;
     for (size_t i = 0; i < found.recipients.size(); ++i) {
-      if (const Line* line = known_.find(found.place, found.recipients[i])) picked.push_back({i, line->outcome, line->code});
+      const Known::Last last = known_.find(found.place, found.recipients[i]);
+      if (!last.line) continue;
+      const auto again = tried_again(found.place, found.recipients[i].number, last.line->outcome);
+      if (!again) {
+        failed_ = again.error();
+        return queue::Step::kStop;
+      }
+      if (last.generations > *again) picked.push_back({i, last.line->outcome, last.line->code});
     }
     if (picked.empty()) return queue::Step::kOn;
     Reconciled& campaign = (*totals_)[found.place.destination.campaign];
@@ -168,9 +187,24 @@ class Pass {
     return gone ? queue::Step::kGone : queue::Step::kOn;
   }
 
+  // How often the recipient was queued again after it had failed. Other outcomes stay.
+  Result<uint32_t> tried_again(const queue::Place& place, uint64_t number, queue::Outcome outcome) {
+    if (outcome != queue::Outcome::kBounced && outcome != queue::Outcome::kExpired) return 0u;
+    const auto key = std::pair(place.destination.campaign, place.partition);
+    auto at = retried_.find(key);
+    if (at == retried_.end()) {
+      auto read = place_.store().retried(place.partition, place.destination.campaign);
+      if (!read) return read.error();
+      at = retried_.emplace(key, std::move(*read)).first;
+    }
+    const auto count = at->second.find(number);
+    return count == at->second.end() ? 0u : count->second;
+  }
+
   Workplace& place_;
   const Known& known_;
   bool dry_run_;
+  std::map<std::pair<std::string, uint32_t>, std::unordered_map<uint64_t, uint32_t>> retried_;
   Totals* totals_ = nullptr;
   uint64_t moved_ = 0;
   Status failed_;
@@ -186,6 +220,10 @@ struct Findings {
   Totals campaigns;
   std::map<std::string, uint64_t> strangers;  // campaigns of the event log that the queue does not have -> delivered
   std::vector<std::string> importing;
+
+  bool in_use() const {
+    return std::any_of(campaigns.begin(), campaigns.end(), [](const auto& c) { return c.second.left > 0; });
+  }
 };
 
 std::string json(const Findings& findings, bool done) {
@@ -215,16 +253,17 @@ std::string text(const Findings& findings, bool done) {
       out += fmt::format("{}: {} queued and known as final: delivered {}, bounced {}, expired {}, suppressed {}{}\n", id,
                          format_count(c.final()), format_count(c.delivered), format_count(c.bounced), format_count(c.expired),
                          format_count(c.suppressed), done ? "; final in the queue now" : "");
-    if (c.left > 0) out += fmt::format("{}: {} more are in flight at an engine: run this again\n", id, format_count(c.left));
+    if (c.left > 0) out += fmt::format("{}: {} more are in use at an engine\n", id, format_count(c.left));
   }
-  if (sum == 0) out += "nothing that is queued is known as final\n";
+  if (sum == 0 && !findings.in_use()) out += "nothing that is queued is known as final\n";
   for (const std::string& id : findings.importing)
     out += fmt::format("{}: its import is not complete: finish it with `volley send --hold`, then run this again before it is "
                        "resumed, or what was sent of its rest is sent again\n", id);
   for (const auto& [id, n] : findings.strangers)
     out += fmt::format("{}: not in the queue, but {} were delivered from here: sending it anew delivers to them again\n", id,
                        format_count(n));
-  out += done ? "engines start again\n" : "nothing was changed: `volley queue reconcile --yes` does it\n";
+  if (!done) out += "nothing was changed: `volley queue reconcile --yes` does it\n";
+  if (done) out += findings.in_use() ? "not all of it yet: stop the other engines, then run this again\n" : "engines start again\n";
   return out;
 }
 
@@ -283,19 +322,22 @@ Result<int> act(const Options& options, Host& host) {
   const bool go = options.yes && !options.dry_run;
   auto findings = reconcile(**place, known, *state, !go);
   if (!findings) return findings.error();
-  if (go) {
+  if (go && !findings->in_use()) {
     // Lease numbers start again from the backup's: what the journal says of them is about other chunks.
     if (state->verdict != HistoryVerdict::kAsLeft) {
       if (Status status = host.retire_journal((*place)->data(), (*place)->store().dedupe_key()); !status) return status.error();
     }
     if (Status status = accept_history(**place, *state); !status) return status.error();
+  }
+  if (go) {
     for (const auto& [id, c] : findings->campaigns) {
       if (id == queue::kSingleMessages || c.final() == 0) continue;
       if (Status status = (*place)->store().finish_if_done(id); !status) return status.error();
     }
   }
   std::fputs((options.common.json ? json(*findings, go) : text(*findings, go)).c_str(), stdout);
-  return go || options.dry_run || findings->verdict == HistoryVerdict::kAsLeft ? kExitFinished : kExitTempFail;
+  if (go) return findings->in_use() ? kExitTempFail : kExitFinished;
+  return options.dry_run || findings->verdict == HistoryVerdict::kAsLeft ? kExitFinished : kExitTempFail;
 }
 
 }  // namespace

@@ -103,8 +103,10 @@ class PartitionOwner final : public CampaignCache::Listener {
     TimePoint retry_at{}, renew_at{}, fence_at{}, poll_at{}, urgent_at{};
     TimePoint due_at = kNever;  // when the queue has something next, as it said last
     Duration backoff{};
-    TimePoint drift_at{};  // whether all of it can be found is not looked at before
-    bool looking = false;  // at that
+    TimePoint drift_at{};       // whether all of it can be found is not looked at before
+    uint64_t unfound = 0;       // recipients that mending found no list of: their counter is off
+    TimePoint mend_again_at{};  // while it is as many, not before
+    bool looking = false;       // at that
     bool renewing = false, claiming = false, claiming_wanted = false;
     size_t held = 0;                             // leases of chunks we know of
     std::shared_ptr<std::atomic<bool>> revoked;  // of this tenure

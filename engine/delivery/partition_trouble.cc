@@ -6,6 +6,7 @@ namespace volley::delivery {
 namespace {
 
 constexpr Duration kLookForDrift = std::chrono::minutes(1);
+constexpr Duration kMendAgain = std::chrono::hours(1);  // mending scans all of Redis
 
 }  // namespace
 
@@ -36,7 +37,9 @@ void PartitionOwner::look_for_drift(Partition& p) {
     Partition& partition = at(number);
     partition.looking = false;
     const bool mine = partition.epoch == epoch && partition.state == State::kOwned;
-    if (mine && !stopping_ && lost.ok() && *lost > 0) mend(number, epoch, *lost);
+    if (!mine || stopping_ || !lost.ok() || *lost == 0) return;
+    if (*lost == partition.unfound && loop_.now() < partition.mend_again_at) return;
+    mend(number, epoch, *lost);
   });
 }
 
@@ -44,9 +47,13 @@ void PartitionOwner::mend(uint32_t number, uint64_t epoch, uint64_t lost) {
   log_warn("partition " + std::to_string(number) + ": no index names " + std::to_string(lost) +
            " recipients that are ready: mending it");
   at(number).looking = true;
-  door_.mend(number, [this, number, epoch](const auto& mended) {
+  door_.mend(number, [this, number, epoch, lost](const auto& mended) {
     Partition& p = at(number);
     p.looking = false;
+    if (mended.ok()) {
+      p.unfound = *mended == 0 ? lost : 0;
+      p.mend_again_at = loop_.now() + kMendAgain;
+    }
     if (!mended.ok() || *mended == 0) {
       log_error("partition " + std::to_string(number) + " cannot be mended" +
                 (mended.ok() ? std::string() : ": " + mended.error().message) +

@@ -83,8 +83,8 @@ void Steward::look_at_clock() {
   if (wrong) {
     log_error(
         fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign "
-                    "starts, stops or ends by its "
-                    "schedule until both agree; set them by NTP",
+                    "starts or ends by its schedule "
+                    "until both agree, and one may stop by it; set them by NTP",
                     std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
   } else {
     log_warn("the clocks of the queue's host and of this machine agree again: schedules are kept");

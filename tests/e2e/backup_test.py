@@ -15,8 +15,8 @@ class Backup(unittest.TestCase):
         self.data = self.where / "data"
         self.place = ["--data", self.data]
 
-    def sink(self, *arguments):
-        return self._stack.enter_context(Sink(self.where, *arguments))
+    def sink(self, *arguments, **options):
+        return self._stack.enter_context(Sink(self.where, *arguments, **options))
 
     def send(self, campaign, sink, *arguments, check=0):
         return volley("send", campaign, *self.place, "--route", f"*={sink.address}", "--json", *arguments, check=check)
@@ -175,16 +175,65 @@ class Backup(unittest.TestCase):
         # And at most what was on the wire when it was stopped: it is in trouble, and does not wait.
         self.assertLessEqual(sum(n - 1 for n in counts.values()), before + 2 * 8)
 
+    def test_those_that_are_tried_again_are_not_taken_for_what_they_were(self):
+        rude, kind = self.sink("--rule", "rcpt:0.3:550 5.1.1 no such user"), self.sink(name="kind")
+        campaign = write_campaign(self.where, 100)
+        bounced = summary(self.send(campaign, rude))["bounced"]
+        self.assertGreater(bounced, 0)
+        volley("campaign", "retry", "test", "--outcome", "bounced", *self.place, check=0)
+        self.keep("redis")
+        self.assertEqual(self.reconcile("--yes")["campaigns"], [])
+        s = summary(self.send(campaign, kind))
+        check_identity(s)
+        self.assertEqual((s["delivered"], s["bounced"], s["queued"]), (100, 0, 0))
+        # What the event log says last of them counts once the queue is from before it.
+        self.restore("redis")
+        done = self.reconcile("--yes")
+        self.assertEqual([(c["delivered"], c["bounced"]) for c in done["campaigns"]], [(bounced, 0)])
+        s = summary(self.send(campaign, kind))
+        self.assertEqual((s["state"], s["delivered"], s["bounced"]), ("finished", 100, 0))
+        self.assertEqual(len(kind.messages()), bounced)
+
+    def test_a_restored_queue_that_another_engine_is_at_work_on(self):
+        sink, slow = self.sink(), self.sink("--rule", "dot:1:stall", name="slow")
+        campaign = write_campaign(self.where, 20, extra="sign = false")
+        redis = self._stack.enter_context(Redis(self.where))
+        data, route = ["--data", self.data, "--queue", redis.url], ["--route", f"*={sink.address}"]
+        volley("send", campaign, *data, "--hold", check=75)
+        redis.stop()
+        shutil.copytree(self.where / "redis", self.where / "old")
+        self.restart(redis, marked=False)
+        volley("send", campaign, *data, *route, check=0)
+        redis.stop()
+        shutil.rmtree(self.where / "redis")
+        shutil.copytree(self.where / "old", self.where / "redis")
+        self.restart(redis, marked=False)
+        reconcile = ["queue", "reconcile", "--yes", "--json", *data]
+        other = [VOLLEY, "serve", "--data", str(self.where / "other"), "--queue", redis.url, "--route", f"*={slow.address}"]
+        with Process(other, self.where / "other.log") as serve:
+            volley("campaign", "resume", "test", *data, check=0)
+            wait_until(lambda: '"where":"in_flight"' in volley("queue", "list", "--json", *data).stdout, "mail in flight")
+            busy = summary(volley(*reconcile, check=75))
+            self.assertGreater(sum(c["left"] for c in busy["campaigns"]), 0)
+            self.assertIn("run this again", volley("queue", "reconcile", "--yes", *data, check=75).stdout)
+            volley("send", campaign, *data, *route, check=65)
+            serve.child.kill()
+            serve.child.wait(60)
+        # Its leases run out.
+        wait_until(lambda: volley(*reconcile).returncode == 0, "the rest to be free", 60)
+        volley("send", campaign, *data, *route, check=0)
+        self.everybody_once(sink, 20)
+
     def mark(self, redis):
         out = subprocess.run(["redis-cli", "-p", str(redis.port), "HVALS", "volley:{g}:history"], capture_output=True, text=True)
         return int(out.stdout.split()[0]) if out.stdout.strip().isdigit() else 0
 
-    def restart(self, redis):
+    def restart(self, redis, marked=True):
         again = Process(["redis-server", "--port", str(redis.port), "--bind", "127.0.0.1", "--dir", str(self.where / "redis"), "--save", "",
                          "--appendonly", "yes", "--appendfsync", "always"], self.where / "redis.log")
         self._stack.enter_context(again)
         redis.child, redis._out = again.child, again._out
-        wait_until(lambda: port_open(redis.port) and self.mark(redis) > 0, "redis")
+        wait_until(lambda: port_open(redis.port) and (self.mark(redis) > 0 or not marked), "redis")
         self.mark_in_backup = self.mark(redis)
 
 
