@@ -270,8 +270,9 @@ class Campaigns(unittest.TestCase):
         self.send("november")
         with Process([VOLLEY, "serve", *map(str, self.place), "--route", f"*={self.sink.address}"], self.where / "serve.log"):
             def queue():
-                path = (self.data / "redis.sock-path").read_text().splitlines()[0]
-                return pathlib.Path(path).exists() and path
+                named = self.data / "redis.sock-path"
+                path = named.read_text().split("\n")[0] if named.exists() else ""
+                return path and pathlib.Path(path).exists() and path
 
             client = self.enterContext(contextlib.closing(redis.Redis(unix_socket_path=wait_until(queue, "the queue"))))
             wait_until(lambda: client.exists("volley:{c:november}:rec"), "its record")
