@@ -85,7 +85,7 @@ TEST(EventLine, RoundTrip) {
   EXPECT_EQ(json["enhanced"], e.enhanced);
   EXPECT_EQ(json["text"], e.text);
   EXPECT_EQ(json["attempt"], 2);
-  EXPECT_EQ(json.size(), 13u);
+  EXPECT_EQ(json.size(), 15u);
 }
 
 TEST(EventLine, InvalidUtf8StaysValidJson) {
