@@ -105,6 +105,7 @@ void AsyncConnection::on_connected() {
   needs_library_ = false;
   std::vector<Command> commands = handshake_commands(url_);
   commands.push_back(Command("INFO").arg("server"));
+  commands.push_back(Command("CONFIG").arg("GET").arg("appendfsync"));
   commands.push_back(library_version_command());
   commands.emplace_back("TIME");
   greetings_ = commands.size();
@@ -147,14 +148,21 @@ void AsyncConnection::note_server(std::string_view info) {
   if (at == std::string_view::npos) return;
   info.remove_prefix(at + kField.size());
   const std::string_view id = info.substr(0, info.find('\r'));
-  if (!run_id_.empty() && run_id_ != id) ++restarts_;
+  restarted_ = !run_id_.empty() && run_id_ != id;
   run_id_ = id;
+}
+
+// One that syncs always has forgotten nothing that it confirmed.
+void AsyncConnection::note_durability(const ReplyView& config) {
+  const bool forgets = config.is_error() || config.size() != 2 || config.at(1).text() != "always";
+  if (std::exchange(restarted_, false) && forgets) ++restarts_;
 }
 
 // Answers to AUTH and SELECT (if any), then what the server is, the library's version, and TIME.
 void AsyncConnection::greeted(const ReplyView& answer) {
   --greetings_;
-  if (greetings_ == 2) return note_server(answer.is_error() ? std::string_view() : answer.text());
+  if (greetings_ == 3) return note_server(answer.is_error() ? std::string_view() : answer.text());
+  if (greetings_ == 2) return note_durability(answer);
   if (greetings_ == 1) {
     const std::string_view text = answer.text();
     needs_library_ = text != library_version();

@@ -34,8 +34,8 @@ class AsyncConnection final : private net::StreamListener {
   bool connected() const { return state_ == State::kReady; }
   const std::string& last_error() const { return last_error_; }
   size_t pending() const { return calls_.size(); }
-  // How often another server process answered than before: one that was restarted, or took over, may not know all that the last one
-  // had confirmed.
+  // How often another server process answered than before, which may not know all that the last one had confirmed: not one with
+  // appendfsync always.
   uint64_t restarts() const { return restarts_; }
   // Redis's TIME when last told, carried forward by the loop's clock. 0: never told.
   // Steady: a clock of the server's that leaps is not followed while we live.
@@ -62,6 +62,7 @@ class AsyncConnection final : private net::StreamListener {
   void become_ready();
   bool answered(Reply answer);  // false: stop reading
   void note_server(std::string_view info);
+  void note_durability(const ReplyView& config);
   void note_time(const ReplyView& answer);
   void note_leap(int64_t sample_ms, int64_t boot_ms);
   void on_clock();
@@ -80,6 +81,7 @@ class AsyncConnection final : private net::StreamListener {
   bool needs_library_ = false;
   bool was_ready_ = false;
   std::string run_id_;  // of the server process; empty: not known
+  bool restarted_ = false;
   uint64_t restarts_ = 0;
   unsigned failures_ = 0;
   std::string last_error_;
