@@ -70,8 +70,9 @@ struct IntakeBacklog {
 // What of the intake stream, its parked entries and its results named an address.
 struct IntakeForgotten {
   uint64_t deleted = 0;   // entries
-  uint64_t batches = 0;   // left: they wait, and have others' messages, too
+  uint64_t left = 0;      // they wait, and are others' messages, or have others' too
   bool too_long = false;  // a stream is too long to be copied: bytes of deleted entries remain for a while
+  bool full = false;      // Redis has no memory for a copy: as too_long
 };
 
 struct SingleStatus {
@@ -183,7 +184,8 @@ class Store {
   Result<uint64_t> forget_outcomes(std::string_view id, const std::string& domain, const Test& is_it);
   // Last replies of single messages, and reasons of campaigns, that name the address. Returns how many.
   Result<uint64_t> forget_words(const Test& names);
-  Result<IntakeForgotten> forget_intake(const Test& names);
+  // Entries that name the address; of those that wait only messages to it (is_it).
+  Result<IntakeForgotten> forget_intake(const Test& names, const Test& is_it);
   // Running engines begin new journals, within seconds; what is settled goes with the old ones.
   Status seal_journals();
   // Rewrites the append-only file, so that what is deleted leaves the disk, and waits for that. False: there is none.

@@ -48,14 +48,36 @@ bool any_names(const ReplyView& fields, const Store::Test& names) {
   return false;
 }
 
-bool has_batch(const ReplyView& fields) {
+// "Ann <ann@example.com>": the address alone.
+std::string_view bare(std::string_view mailbox) {
+  const size_t open = mailbox.rfind('<');
+  if (open != std::string_view::npos) {
+    mailbox.remove_prefix(open + 1);
+    mailbox = mailbox.substr(0, mailbox.find('>'));
+  }
+  while (mailbox.starts_with(' ')) mailbox.remove_prefix(1);
+  while (mailbox.ends_with(' ')) mailbox.remove_suffix(1);
+  return mailbox;
+}
+
+// Whether a waiting entry is one message, to that address.
+bool is_message_to(const ReplyView& fields, const Store::Test& is_it) {
   for (size_t i = 0; i + 1 < fields.size(); i += 2) {
-    if (fields.at(i).text() != "batch") continue;
-    const auto messages = nlohmann::json::parse(fields.at(i + 1).text(), nullptr, false);
-    return messages.is_array() && messages.size() > 1;
+    const std::string_view name = fields.at(i).text();
+    if (name != "message" && name != "batch") continue;
+    auto message = nlohmann::json::parse(fields.at(i + 1).text(), nullptr, false);
+    if (name == "batch") {
+      if (!message.is_array() || message.size() != 1) return false;
+      message = nlohmann::json(message[0]);
+    }
+    const auto to = message.is_object() ? message.find("to") : message.end();
+    return to != message.end() && to->is_string() && is_it(bare(to->get_ref<const std::string&>()));
   }
   return false;
 }
+
+// Redis is not gone, it has no memory left.
+bool is_full(const Error& error) { return error.message == error_of("OOM").message; }
 
 struct LogState {
   bool enabled = false, running = false, good = true;
@@ -135,7 +157,7 @@ Result<uint64_t> Store::forget_words(const Test& names) {
 }
 
 // Entries are deleted one page after the other; then the stream is copied, because deleted ones lie there until their neighbours go.
-Result<IntakeForgotten> Store::forget_intake(const Test& names) {
+Result<IntakeForgotten> Store::forget_intake(const Test& names, const Test& is_it) {
   IntakeForgotten out;
   for (const std::string_view key : {kIntakeStream, kIntakeParked, kIntakeResults}) {
     std::string from = "-";
@@ -149,8 +171,8 @@ Result<IntakeForgotten> Store::forget_intake(const Test& names) {
         const ReplyView fields = entries.at(i).at(1);
         from = fmt::format("({}", entries.at(i).at(0).text());
         if (!any_names(fields, names)) continue;
-        if (key == kIntakeStream && has_batch(fields)) {
-          ++out.batches;
+        if (key == kIntakeStream && !is_message_to(fields, is_it)) {
+          ++out.left;
           continue;
         }
         auto gone = impl_->link.run(Command("XDEL").arg(key).arg(entries.at(i).at(0).text()));
@@ -160,6 +182,10 @@ Result<IntakeForgotten> Store::forget_intake(const Test& names) {
       if (entries.size() < static_cast<size_t>(kEntries)) break;
     }
     auto copied = impl_->link.run(Command::function("volley1_restream", key).number(kCopied));
+    if (!copied && is_full(copied.error())) {
+      out.full = true;
+      continue;
+    }
     if (!copied) return copied.error();
     out.too_long |= copied->view().number() < 0;
   }

@@ -117,13 +117,14 @@ class Forget {
   }
 
   Status intake() {
-    auto gone = store_.forget_intake(names());
+    auto gone = store_.forget_intake(names(), [this](std::string_view address) { return match_(address); });
     if (!gone) return gone.error();
     found.intake = gone->deleted;
-    if (gone->batches > 0) {
-      found.left.push_back(fmt::format("{} batches of the intake stream wait, with others' messages: they go once they are read",
-                                       gone->batches));
+    if (gone->left > 0) {
+      found.left.push_back(fmt::format("{} entries of the intake stream wait that name it and are not, or not only, messages to it: "
+                                       "they go once they are read", gone->left));
     }
+    if (gone->full) found.notes.push_back("Redis is full, the intake streams could not be copied: deleted entries leave memory with their neighbours");
     if (gone->too_long) found.notes.push_back("the intake streams are too long to be copied: deleted entries leave memory with their neighbours");
     return {};
   }

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/address.h"
@@ -181,10 +182,10 @@ TEST_F(ForgetTest, StreamsLoseTheBytesOfWhatIsDeleted) {
   }
   redis.text({"XGROUP", "CREATE", "volley:intake", "volley", "0"});
   redis.text({"XREADGROUP", "GROUP", "volley", "me", "COUNT", "2", "STREAMS", "volley:intake", ">"});
-  auto gone = store->forget_intake(names_person);
+  auto gone = store->forget_intake(names_person, is_person);
   ASSERT_TRUE(gone.ok()) << gone.error().message;
   EXPECT_EQ(gone->deleted, 3u);
-  EXPECT_EQ(gone->batches, 1u);  // others' messages are in it
+  EXPECT_EQ(gone->left, 1u);  // others' messages are in it
   EXPECT_FALSE(gone->too_long);
   EXPECT_EQ(redis.number({"XLEN", "volley:intake"}), 3);
   EXPECT_EQ(redis.number({"XLEN", "volley:intake:parked"}), 2);
@@ -193,8 +194,44 @@ TEST_F(ForgetTest, StreamsLoseTheBytesOfWhatIsDeleted) {
   EXPECT_EQ(redis.number({"XACK", "volley:intake", "volley", "1-2"}), 0);
   EXPECT_EQ(redis.text({"XADD", "volley:intake:parked", "*", "a", "b"}).empty(), false);
   EXPECT_EQ(redis.text({"XADD", "volley:intake:parked", "1-4", "a", "b"}).find("ERR"), 0u);  // ids go on
-  gone = store->forget_intake(names_person);
+  gone = store->forget_intake(names_person, is_person);
   EXPECT_EQ(gone->deleted, 0u);
+}
+
+TEST_F(ForgetTest, OthersMessagesThatNameItWait) {
+  const std::vector<std::string> others = {
+      R"({"to":"one@example.com","text":"ask )" + kPerson + R"("})",
+      R"({"to":"\")" + kPerson + R"(\" <one@example.com>"})",
+      R"({"to":["one@example.com",")" + kPerson + R"("]})",
+      R"(no JSON: )" + kPerson,
+  };
+  for (const std::string& message : others)
+    redis.text({"XADD", "volley:intake", "*", "message", message});
+  redis.text({"XADD", "volley:intake", "*", "message", R"({"to":"one@example.com"})", "key", kPerson});
+  redis.text({"XADD", "volley:intake", "*", "batch", R"([{"to":"one@example.com","subject":")" + kPerson + R"("}])"});
+  const uint64_t left = others.size() + 2;
+  redis.text({"XADD", "volley:intake", "*", "message", R"({"to":"Ann <User3@example.com>","text":")" + kPerson + R"("})"});
+  redis.text({"XADD", "volley:intake", "*", "batch", R"([{"to":" )" + kPerson + R"("}])"});
+  auto gone = store->forget_intake(names_person, is_person);
+  ASSERT_TRUE(gone.ok()) << gone.error().message;
+  EXPECT_EQ(gone->deleted, 2u);
+  EXPECT_EQ(gone->left, left);
+  EXPECT_EQ(redis.number({"XLEN", "volley:intake"}), static_cast<int64_t>(left));
+}
+
+TEST_F(ForgetTest, AFullRedisDeletesAndDoesNotCopy) {
+  for (const char* to : {"one@example.com", kPerson.c_str()})
+    redis.text({"XADD", "volley:intake", "*", "message", fmt::format(R"({{"to":"{}"}})", to)});
+  redis.run({"CONFIG", "SET", "maxmemory", "1"});
+  auto gone = store->forget_intake(names_person, is_person);
+  ASSERT_TRUE(gone.ok()) << gone.error().message;
+  EXPECT_EQ(gone->deleted, 1u);
+  EXPECT_TRUE(gone->full);
+  redis.run({"CONFIG", "SET", "maxmemory", "0"});
+  gone = store->forget_intake(names_person, is_person);
+  ASSERT_TRUE(gone.ok());
+  EXPECT_FALSE(gone->full);
+  EXPECT_EQ(redis.text({"DUMP", "volley:intake"}).find(kPerson), std::string::npos);
 }
 
 TEST_F(ForgetTest, BlottedCampaignsKeepTheirCounts) {
