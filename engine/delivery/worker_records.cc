@@ -93,6 +93,7 @@ void Worker::write_down(const Work& work, const Record& record) {
   if (!tried || !work.campaign) return;
   if (!work.campaign->control->guard.counted(record.verdict == Verdict::kBounced)) return;
   const queue::Campaign& campaign = work.campaign->record;
+  work.campaign->control->shut = true;  // at once; the record follows, and what it says counts from then on
   on_pause_campaign(campaign.id, fmt::format("more than {:g} % of its mail bounced",
                                              campaign.stop_bounced * 100));
 }
