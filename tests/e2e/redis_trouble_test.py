@@ -10,6 +10,8 @@ from harness import *
 
 RECIPIENTS = 3000
 
+slow = unittest.skipUnless(LONG, "half a minute each: tests/run --long")
+
 
 class Server:
     """A redis-server on one port and one directory, through stops and starts."""
@@ -94,6 +96,7 @@ class Troubles(unittest.TestCase):
         self.resumed()
         wait_until(lambda: self.service.request("GET", f"/v1/messages/{self.accepted[-1]}")[1].get("state") == "delivered", "its delivery")
 
+    @slow
     def test_restart(self):
         def trouble():
             self.redis.process.stop()
@@ -109,6 +112,7 @@ class Troubles(unittest.TestCase):
                 self.works()
         self.under(trouble, intake_refused=False)
 
+    @slow
     def test_loading(self):
         def trouble():
             self.redis.cli("BGREWRITEAOF")
@@ -143,6 +147,7 @@ class Troubles(unittest.TestCase):
             (self.redis.directory / "dump.rdb").rmdir()
         self.under(trouble)
 
+    @slow
     def test_read_only_replica(self):
         def trouble():
             self.redis.cli("REPLICAOF", "127.0.0.1", "1")
@@ -150,6 +155,7 @@ class Troubles(unittest.TestCase):
             self.redis.cli("REPLICAOF", "NO", "ONE")
         self.under(trouble)
 
+    @slow
     def test_busy(self):
         def trouble():
             script = Process(["redis-cli", "-p", str(self.redis.port), "EVAL", "while true do end", "0"], self.service.log.parent / "script.log")
@@ -158,6 +164,7 @@ class Troubles(unittest.TestCase):
             script.stop()
         self.under(trouble, arguments=("--busy-reply-threshold", "100"), intake_refused=False)
 
+    @slow
     def test_functions_are_gone(self):
         def trouble():
             for _ in range(5):
