@@ -29,6 +29,9 @@ HistoryKeeper::~HistoryKeeper() {
   if (!history_.path.empty() && !saving_ && !forgotten_) save_now();
 }
 
+// The start moved the mark by more than a power cut takes away; a queue that does not always sync may forget that it did.
+bool HistoryKeeper::young() const { return !certain_ && ticks_ <= queue::kHistorySlack; }
+
 void HistoryKeeper::tick() {
   if (history_.path.empty() || forgotten_) return;
   ++ticks_;
@@ -39,7 +42,7 @@ void HistoryKeeper::tick() {
   asking_ = true;
   const uint64_t mark = ++history_.mark;
   const uint64_t slack = queue::kHistorySlack;
-  const bool may_forget = history_.volatile_queue || confirmed_ < slack;
+  const bool may_forget = history_.volatile_queue || confirmed_ < slack || young();
   door_.history(mark, may_forget ? 0 : confirmed_ - slack,
                 [this, mark](const Result<uint64_t>& had) { answered(mark, had); });
 }
@@ -47,7 +50,7 @@ void HistoryKeeper::tick() {
 void HistoryKeeper::answered(uint64_t mark, const Result<uint64_t>& had) {
   asking_ = false;
   if (!had.ok()) return log_debug("history: " + had.error().message);
-  if (!history_.volatile_queue && *had + queue::kHistorySlack < confirmed_) {
+  if (!history_.volatile_queue && !young() && *had + queue::kHistorySlack < confirmed_) {
     forgotten_ = true;
     history_.range.low = confirmed_;
     if (!saving_) save_now();

@@ -24,6 +24,7 @@ class HistoryKeeper {
   void tick();
 
  private:
+  bool young() const;
   void answered(uint64_t mark, const Result<uint64_t>& had);
   void save();
   void save_now();
