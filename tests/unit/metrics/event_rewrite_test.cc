@@ -10,6 +10,7 @@
 
 #include "metrics/event_log.h"
 #include "metrics/event_reader.h"
+#include "tests/unit/temp_dir.h"
 
 namespace volley::metrics {
 namespace {
@@ -18,14 +19,6 @@ namespace fs = std::filesystem;
 
 class EventRewriteTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "volley-rewrite-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    path_ = (directory_ / "events.jsonl").string();
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
   std::vector<std::string> all() const {
     std::vector<std::string> out;
     EXPECT_TRUE(each_event_line(path_, [&](std::string_view line) {
@@ -44,8 +37,8 @@ class EventRewriteTest : public testing::Test {
     return LineEdit::kChange;
   }
 
-  fs::path directory_;
-  std::string path_;
+  TempDir directory_;
+  const std::string path_ = directory_.file("events.jsonl");
 };
 
 TEST_F(EventRewriteTest, ChangesAndDropsInAllFiles) {
@@ -82,7 +75,7 @@ TEST_F(EventRewriteTest, ALastLineThatIsNotWholeIsNoLine) {
   auto changed = rewrite_events(path_, edit);
   ASSERT_FALSE(changed.ok());
   EXPECT_EQ(changed.error().code, Errc::kTempFail);
-  EXPECT_EQ(*rewrite_events((directory_ / "none").string(), edit), 0u);
+  EXPECT_EQ(*rewrite_events(directory_.file("none"), edit), 0u);
 }
 
 // While a log is written and rotated no line of anybody else is lost, and none comes twice.
