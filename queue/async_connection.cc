@@ -149,6 +149,7 @@ void AsyncConnection::note_server(std::string_view info) {
   info.remove_prefix(at + kField.size());
   const std::string_view id = info.substr(0, info.find('\r'));
   restarted_ = !run_id_.empty() && run_id_ != id;
+  if (run_id_ != id) ++servers_;
   run_id_ = id;
 }
 

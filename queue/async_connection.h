@@ -34,6 +34,9 @@ class AsyncConnection final : private net::StreamListener {
   bool connected() const { return state_ == State::kReady; }
   const std::string& last_error() const { return last_error_; }
   size_t pending() const { return calls_.size(); }
+  // Server processes met so far; 0: it does not say which it is.
+  uint64_t servers() const { return servers_; }
+  bool embedded() const { return url_.embedded; }
   // How often another server process answered than before, which may not know all that the last one had confirmed: not one with
   // appendfsync always.
   uint64_t restarts() const { return restarts_; }
@@ -82,7 +85,7 @@ class AsyncConnection final : private net::StreamListener {
   bool was_ready_ = false;
   std::string run_id_;  // of the server process; empty: not known
   bool restarted_ = false;
-  uint64_t restarts_ = 0;
+  uint64_t restarts_ = 0, servers_ = 0;
   unsigned failures_ = 0;
   std::string last_error_;
   int64_t server_ms_ = 0;

@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "base/time.h"
+#include "queue/aof_tail.h"
 #include "queue/embedded_child.h"
 #include "queue/embedded_lock.h"
 #include "queue/server_check.h"
@@ -124,11 +125,22 @@ struct Embedded::Impl {
     }
   }
 
+  Result<pid_t> start_server() const {
+    auto torn = cut_torn_transaction(plan.directory + "/appendonlydir");
+    if (!torn) return torn.error();
+    if (*torn > 0)
+      event(
+          fmt::format("power went while the queue was writing: the {} bytes of a call that was not "
+                      "yet answered are cut off",
+                      *torn));
+    return spawn_server(plan);
+  }
+
   void supervise() {
     Duration wait = kFirstWait;
     while (!stopping) {
       const TimePoint began = monotonic_now();
-      auto child = spawn_server(plan);
+      auto child = start_server();
       std::string why;
       if (child) {
         pid = *child;
@@ -204,6 +216,7 @@ Result<std::unique_ptr<Embedded>> Embedded::start(EmbeddedOptions options) {
   impl->plan.max_memory = options.max_memory != 0 ? options.max_memory : default_memory();
   impl->plan.lock_fd = impl->lock.fd();
   impl->url.unix_socket = true;
+  impl->url.embedded = true;
   impl->url.host_or_path = impl->plan.socket_path;
   impl->options = std::move(options);
   if (Status kept = remember_socket(impl->options.data_directory, impl->plan.socket_path); !kept)

@@ -6,6 +6,7 @@
 // Thread     start() and the destructor: any one thread; both block. A supervisor thread of its own spawns the server (the
 //            child dies with the thread that spawned it, PR_SET_PDEATHSIG) and restarts it when it dies: back-off 100 ms
 //            to 5 s; LOADING is progress and is waited for.
+//            Before each start, what power cut short at the end of its file is cut off (aof_tail.h).
 // Errors     kUnavailable: redis-server missing (remedy), too old, data directory locked by another engine (pid named);
 //            kIo: disk full, with the path.
 #pragma once

@@ -17,6 +17,7 @@ struct QueueUrl {
   uint16_t port = 6379;
   uint32_t database = 0;
   std::string user, password;
+  bool embedded = false;  // the server is our child
 
   static Result<QueueUrl> parse(std::string_view text);
   std::string str() const;  // without the password

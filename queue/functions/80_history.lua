@@ -11,6 +11,12 @@ local function history(keys, args)
   return have
 end
 
+-- whole(): two writes, so that they lie in the append-only file as a transaction, whose end ends one that power has left open there.
+local function whole(keys)
+  redis.call('SET', keys[1] .. 'whole', '1')
+  return redis.call('DEL', keys[1] .. 'whole')
+end
+
 local function note_resolved(P, args, from, now)
   for i = from, #args, 3 do
     local m = P .. 'm:' .. args[i]
@@ -82,4 +88,5 @@ local function resolve(keys, args)
 end
 
 redis.register_function{function_name = 'volley1_history', flags = {'allow-oom'}, callback = history}
+redis.register_function{function_name = 'volley1_whole', flags = {'allow-oom'}, callback = whole}
 redis.register_function{function_name = 'volley1_resolve', flags = {'allow-oom'}, callback = resolve}

@@ -36,13 +36,13 @@ class Disk:
         return {**os.environ, "LD_PRELOAD": str(self._library), "VOLLEY_POWER_ROOT": str(self.root), "VOLLEY_POWER_NOTES": str(self.notes)}
 
     def lose_power(self, rng):
-        """rng decides how bad it is: half of the times nothing that was not synced is there any more; else each file has a part of
+        """rng decides how bad it is: three times of ten nothing that was not synced is there any more; else each file has a part of
         it, all or nothing, and each directory its old names or its new ones. Returns bytes lost."""
         names, sizes = self._durable()
         live = {path: path.stat().st_ino for path in self._files()}
         places = {ino: self.notes / "kept" / str(ino) for ino in map(int, os.listdir(self.notes / "kept"))}
         places.update({ino: path for path, ino in live.items()})
-        worst = rng.random() < 0.5
+        worst = rng.random() < 0.3
         after = {}
         for folder in sorted({path.parent for path in [*names, *live]}):
             side = names if worst or rng.random() < 0.5 else live

@@ -54,6 +54,7 @@ class RedisServer {
   ~RedisServer() { stop(SIGKILL); }
 
   const QueueUrl& url() const { return url_; }
+  const std::string& directory() const { return directory_.path(); }
 
   void start() {
     std::vector<std::string> args = {

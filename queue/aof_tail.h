@@ -1,0 +1,32 @@
+// The end of an append-only file, after power went while a call was being written.
+//
+// Purpose    What a function writes lies in the file as one transaction, MULTI to EXEC. A file that ends in the middle of one is loaded
+//            without it; but Redis (7.0 and later; Valkey mended it in 2026, valkey#4342) takes only the last, broken command off
+//            the file and leaves the others there. The next EXEC that is appended ends that transaction, too: at the start after,
+//            its part is carried out although the whole call was repeated long ago. A chunk that is pushed twice is sent twice.
+//            So the embedded queue cuts the whole of it off before its server starts, and somebody else's server is asked to rewrite
+//            its file (Door::renew_file), which leaves the part behind.
+// Limits     Of somebody else's server: power that goes again before that rewrite is over.
+// Thread     Any; cut_torn_transaction() blocks, while no server has the file.
+// Errors     kIo, with the path. A file that is damaged in another way is left as it is: the server refuses it, and people look.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace volley::queue {
+
+// Where the transaction begins that the file ends within. Pure.
+std::optional<size_t> torn_transaction(std::string_view file);
+
+// In the last file that the manifest in `directory` ("appendonlydir") names. Bytes cut off; no such directory: none.
+Result<uint64_t> cut_torn_transaction(const std::string& directory);
+
+// Of `INFO persistence`: it has loaded a file and has not rewritten it since, nor is it about to.
+bool wants_rewrite(std::string_view info);
+
+}  // namespace volley::queue
