@@ -11,6 +11,8 @@
 #include <system_error>
 
 #include "base/files.h"
+#include "base/log.h"
+#include "queue/keys.h"
 
 namespace volley::queue {
 
@@ -137,6 +139,17 @@ bool wants_rewrite(std::string_view info) {
   return field(info, "aof_enabled") == "1" && field(info, "aof_last_rewrite_time_sec") == "-1" &&
          field(info, "aof_rewrite_in_progress") == "0" &&
          field(info, "aof_rewrite_scheduled") == "0";
+}
+
+std::array<Command, 2> renewal_commands() {
+  return {Command::function("volley1_whole", global_key()), Command("BGREWRITEAOF")};
+}
+
+std::string renewal_note(const ReplyView& answer) {
+  if (answer.is_error())
+    return "Redis was started and does not rewrite its append-only file: " +
+           sanitize(answer.text(), 200);
+  return "Redis was started and is asked to rewrite its append-only file";
 }
 
 }  // namespace volley::queue

@@ -5,18 +5,20 @@
 //            the file and leaves the others there. The next EXEC that is appended ends that transaction, too: at the start after,
 //            its part is carried out although the whole call was repeated long ago. A chunk that is pushed twice is sent twice.
 //            So the embedded queue cuts the whole of it off before its server starts, and somebody else's server is asked to rewrite
-//            its file (Door::renew_file), which leaves the part behind.
+//            its file (renewal_commands(), by each connection that meets it), which leaves the part behind.
 // Limits     Of somebody else's server: power that goes again before that rewrite is over.
 // Thread     Any; cut_torn_transaction() blocks, while no server has the file.
 // Errors     kIo, with the path. A file that is damaged in another way is left as it is: the server refuses it, and people look.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "queue/command.h"
 
 namespace volley::queue {
 
@@ -28,5 +30,9 @@ Result<uint64_t> cut_torn_transaction(const std::string& directory);
 
 // Of `INFO persistence`: it has loaded a file and has not rewritten it since, nor is it about to.
 bool wants_rewrite(std::string_view info);
+// What is torn is ended first: a file that is not the last one any more must not end within a transaction, or the server would not
+// start again if it died before the new file is whole. Errors (a user who may not, a rewrite that has begun) are no reason to stop.
+std::array<Command, 2> renewal_commands();
+std::string renewal_note(const ReplyView& answer);  // to the last of them, for people
 
 }  // namespace volley::queue

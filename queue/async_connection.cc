@@ -11,7 +11,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/log.h"
 #include "base/net/loop.h"
+#include "queue/aof_tail.h"
 #include "queue/library.h"
 #include "queue/sync_connection.h"
 
@@ -102,9 +104,9 @@ void AsyncConnection::drop(std::string why) {
 
 void AsyncConnection::on_connected() {
   state_ = State::kGreeting;
-  needs_library_ = false;
+  needs_library_ = wants_rewrite_ = false;
   std::vector<Command> commands = handshake_commands(url_);
-  commands.push_back(Command("INFO").arg("server"));
+  commands.push_back(Command("INFO").arg("server").arg("persistence"));
   commands.push_back(Command("CONFIG").arg("GET").arg("appendfsync"));
   commands.push_back(library_version_command());
   commands.emplace_back("TIME");
@@ -143,13 +145,13 @@ int64_t AsyncConnection::server_now_ms() const {
 
 // A user who may not ask is none the wiser: restarts are not noticed then.
 void AsyncConnection::note_server(std::string_view info) {
+  wants_rewrite_ = !url_.embedded && wants_rewrite(info);
   constexpr std::string_view kField = "run_id:";
   const size_t at = info.find(kField);
   if (at == std::string_view::npos) return;
   info.remove_prefix(at + kField.size());
   const std::string_view id = info.substr(0, info.find('\r'));
   restarted_ = !run_id_.empty() && run_id_ != id;
-  if (run_id_ != id) ++servers_;
   run_id_ = id;
 }
 
@@ -174,11 +176,27 @@ void AsyncConnection::greeted(const ReplyView& answer) {
   if (Status good = check_handshake(answer, url_); !good) return drop(good.error().message);
   if (greetings_ > 0) return;
   note_time(answer);
-  if (!needs_library_) return become_ready();
+  if (!needs_library_) return greeting_over();
   state_ = State::kLoading;
   std::string bytes;
   load_library_command().write_to(bytes);
   stream_->write(bytes);
+}
+
+void AsyncConnection::greeting_over() {
+  if (!std::exchange(wants_rewrite_, false)) return become_ready();
+  state_ = State::kRenewing;
+  std::string bytes;
+  const auto commands = renewal_commands();
+  for (const Command& command : commands) command.write_to(bytes);
+  greetings_ = commands.size();
+  stream_->write(bytes);
+}
+
+void AsyncConnection::renewed(const ReplyView& answer) {
+  if (--greetings_ > 0) return;
+  log_info("queue " + url_.str() + ": " + renewal_note(answer));
+  become_ready();
 }
 
 void AsyncConnection::become_ready() {
@@ -259,10 +277,12 @@ void AsyncConnection::on_data(std::span<const char> bytes) {
       if (!answered(std::move(answer))) return;
     } else if (state_ == State::kGreeting) {
       greeted(answer.view());
+    } else if (state_ == State::kRenewing) {
+      renewed(answer.view());
     } else if (answer.view().is_error()) {
       return drop(error_of(answer.view().text()).message);
     } else {
-      become_ready();
+      greeting_over();
     }
     if (!stream_) return;
   }

@@ -2,7 +2,8 @@
 //
 // Purpose    Calls leave in order, those of one loop turn in one write. When the connection dies, or the server cannot serve
 //            (loading, busy, full disk), everything unanswered is sent again after a back-off of 50 ms to 5 s with jitter:
-//            calls must be idempotent. Loads the function library where it is missing.
+//            calls must be idempotent. Loads the function library where it is missing, and has somebody else's server
+//            rewrite its file after a start (aof_tail.h): before anything is sent again.
 // Ownership  A callback is moved out before it runs, and may destroy the connection. None runs after destruction.
 // Thread     The loop's. A host name is resolved (blocking) until that worked once.
 // Errors     A callback gets an Error for what repeating cannot mend only (error_of()).
@@ -34,9 +35,6 @@ class AsyncConnection final : private net::StreamListener {
   bool connected() const { return state_ == State::kReady; }
   const std::string& last_error() const { return last_error_; }
   size_t pending() const { return calls_.size(); }
-  // Server processes met so far; 0: it does not say which it is.
-  uint64_t servers() const { return servers_; }
-  bool embedded() const { return url_.embedded; }
   // How often another server process answered than before, which may not know all that the last one had confirmed: not one with
   // appendfsync always.
   uint64_t restarts() const { return restarts_; }
@@ -48,7 +46,7 @@ class AsyncConnection final : private net::StreamListener {
   }  // how far it is ahead of that now; 0: it has not leapt
 
  private:
-  enum class State { kWaiting, kConnecting, kGreeting, kLoading, kReady };
+  enum class State { kWaiting, kConnecting, kGreeting, kLoading, kRenewing, kReady };
   struct Call {
     std::string bytes;
     Callback done;
@@ -62,6 +60,8 @@ class AsyncConnection final : private net::StreamListener {
   void connect();
   void drop(std::string why);
   void greeted(const ReplyView& answer);
+  void greeting_over();
+  void renewed(const ReplyView& answer);
   void become_ready();
   bool answered(Reply answer);  // false: stop reading
   void note_server(std::string_view info);
@@ -82,10 +82,11 @@ class AsyncConnection final : private net::StreamListener {
   size_t sent_ = 0;       // of calls_, from the front
   size_t greetings_ = 0;  // answers to the handshake still to come
   bool needs_library_ = false;
+  bool wants_rewrite_ = false;  // the server, of its file (aof_tail.h)
   bool was_ready_ = false;
   std::string run_id_;  // of the server process; empty: not known
   bool restarted_ = false;
-  uint64_t restarts_ = 0, servers_ = 0;
+  uint64_t restarts_ = 0;
   unsigned failures_ = 0;
   std::string last_error_;
   int64_t server_ms_ = 0;

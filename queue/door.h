@@ -172,9 +172,6 @@ class Door {
   // asked to seal their journals (Store::seal_journals).
   void publish_status(std::string_view json,
                       std::function<void(uint64_t engines, uint64_t seals)> done = {});
-  // A server of somebody else's that was started since its append-only file was written anew is asked to write it anew, once:
-  // it may still have what power cut short (queue/aof_tail.h). Called again and again, it does so after each restart.
-  void renew_file();
   // The engine's mark moves forward (queue/history.h), unless the queue has less than `expected`. `done`: what it had.
   void history(uint64_t mark, uint64_t expected, std::function<void(Result<uint64_t>)> done);
 

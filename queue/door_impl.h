@@ -19,7 +19,6 @@ struct Door::Impl {
   uint64_t token = 0;  // of the last claim or recovery: a repeated one is known by it
   int64_t retry_wheel_ms = 5000;
   bool status_pending = false;
-  uint64_t renewed_for = 0;  // server processes met when the file was last looked at
   std::unordered_map<uint32_t, uint64_t> last_lease;  // by partition: the highest number we know
   void know_leases(uint32_t partition, const ReplyView& chunks);
 

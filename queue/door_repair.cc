@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include "base/log.h"
-#include "queue/aof_tail.h"
 #include "queue/door_impl.h"
 #include "queue/keys.h"
 #include "queue/repair.h"
@@ -40,24 +38,6 @@ void Door::history(uint64_t mark, uint64_t expected, std::function<void(Result<u
   command.arg(impl_->engine).number(static_cast<int64_t>(mark));
   command.number(static_cast<int64_t>(expected));
   impl_->connection.call(command, as_number(std::move(done)));
-}
-
-// What is torn is ended first: a file that is not the last one any more must not end within a transaction, or the server would
-// not start again if it died before the new file is whole.
-void Door::renew_file() {
-  Impl* const impl = impl_.get();
-  if (impl->connection.embedded() || impl->renewed_for == impl->connection.servers()) return;
-  impl->renewed_for = impl->connection.servers();
-  impl->connection.call(Command("INFO").arg("persistence"), [impl](Result<Reply> info) {
-    if (!info || !wants_rewrite(info->view().text())) return;
-    impl->connection.call(Command::function("volley1_whole", global_key()), {});
-    impl->connection.call(Command("BGREWRITEAOF"), [](Result<Reply> begun) {
-      if (begun)
-        return log_info(
-            "Redis has not rewritten its append-only file since it was started: it is asked to");
-      log_debug("Redis does not rewrite its append-only file: " + begun.error().message);
-    });
-  });
 }
 
 // Page by page, one call at a time.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/log.h"
+#include "queue/aof_tail.h"
 #include "queue/library.h"
 #include "queue/server_check.h"
 #include "queue/store.h"
@@ -45,6 +47,19 @@ Status StoreLink::load_library() {
   return {};
 }
 
+// Only a broken connection is an error.
+Status StoreLink::renew_file() {
+  if (url_.embedded) return {};
+  auto info = connection_.run(Command("INFO").arg("persistence"), call_timeout_);
+  if (!info) return info.error();
+  if (!wants_rewrite(info->view().text())) return {};
+  const auto commands = renewal_commands();
+  auto answers = connection_.run(commands, call_timeout_);
+  if (!answers) return answers.error();
+  log_debug("queue " + url_.str() + ": " + renewal_note(answers->back().view()));
+  return {};
+}
+
 Status StoreLink::connect() {
   broke_ = false;
   auto connection = SyncConnection::connect(url_, std::min(kConnectTimeout, call_timeout_));
@@ -62,6 +77,7 @@ Status StoreLink::connect() {
     checked_ = true;
   }
   Status loaded = load_library();
+  if (loaded) loaded = renew_file();
   if (!loaded) {
     broke_ = !connection_.open();
     connection_ = SyncConnection();

@@ -33,6 +33,7 @@ class StoreLink {
  private:
   Status connect();
   Status load_library();
+  Status renew_file();  // aof_tail.h
   Status attempt(std::span<const Command> commands, std::vector<Reply>& answers, bool& again);
 
   QueueUrl url_;

@@ -45,7 +45,6 @@ void Steward::round() {
   timer_.set_after(std::chrono::seconds(1));
   if (!door_.connected()) return;  // calls would only pile up
   history_.tick();
-  door_.renew_file();
   look_at_clock();
   uint64_t running = 0, paused = 0;
   for (const auto& [id, record] : campaigns_.records()) {

@@ -111,6 +111,7 @@ class PowerLoss(Fault):
         field.disk.lose_power(field.rng)
         field.queue.revive()
         field.start_engine()
+        field.queue.whole()
 
     def clear_socket(self, queue):
         """It is in a directory that does not outlive the machine's power."""
@@ -137,6 +138,7 @@ class LostRedisMachine(Fault):
         field.disk.lose_power(field.rng)
         field.queue.revive()
         field.supervise()
+        field.queue.whole()
 
 
 class KilledOneOfTwo(Fault):

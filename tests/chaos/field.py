@@ -44,6 +44,9 @@ class EmbeddedQueue:
     def revive(self):
         pass
 
+    def whole(self):
+        pass
+
     def stop(self):
         pass
 
@@ -70,6 +73,13 @@ class ExternalQueue:
         self.redis.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.redis._out, stderr=self.redis._out,
                                             env=self.environment)
         wait_until(lambda: port_open(self.redis.port), "redis to listen again")
+
+    def whole(self):
+        """Power may go again once Redis has rewritten its file, for which engines ask it (docs/reliability.md, not promised)."""
+        def rewritten():
+            info = self.client("INFO", "persistence")
+            return "aof_rewrite_in_progress:0" in info and "aof_last_rewrite_time_sec:-1" not in info
+        wait_until(rewritten, "Redis to have rewritten its file", 60)
 
     def stop(self):
         self.redis.stop()

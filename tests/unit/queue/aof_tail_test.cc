@@ -115,7 +115,6 @@ TEST(AofTail, AnotherServerIsAskedToWriteItsFileAnew) {
   tear(redis.directory());
   redis.start();
   Engine engine(redis);
-  engine.door.renew_file();
   const auto written = [&] {
     (void)engine.await<uint64_t>([&](auto done) { engine.door.global_revision(done); });
     auto connection = SyncConnection::connect(redis.url(), std::chrono::seconds(5));
@@ -145,7 +144,6 @@ TEST(AofTail, AServerThatDiesWhileItRewritesStartsAgain) {
   redis.start();
   const std::string first = file_in(redis.directory());
   Engine engine(redis);
-  engine.door.renew_file();
   while (file_in(redis.directory()) == first) {
     (void)engine.await<uint64_t>([&](auto done) { engine.door.global_revision(done); });
   }
