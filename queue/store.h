@@ -144,7 +144,10 @@ class Store {
   Status approve(std::string_view id);  // of what a canary showed; it goes on
   Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
   Status finish_if_done(std::string_view id);  // running and closed and nothing queued
-  // Every trace of it in the queue; only once it is finished or cancelled. kTempFail: an engine still has some of its mail.
+  // Marked as being purged, which only purge() ends: nothing resumes it, nor tries its recipients again. kData: it is not over.
+  Result<Campaign> begin_purge(std::string_view id);
+  // Every trace of it in the queue; only once it is finished or cancelled. kTempFail: an engine still has some of its mail. What was
+  // interrupted goes on.
   Status purge(std::string_view id);
   // As purge(), but its record, content and counts stay: who got it is not known any more (Campaign::blotted_ms).
   Status blot(std::string_view id);

@@ -99,10 +99,14 @@ Result<uint64_t> write_rows(queue::Store& store, const Options& options, Output&
 Status tell_the_rest(queue::Store& store, const std::string& id, uint64_t rows) {
   auto campaign = store.find(id);
   if (!campaign) return campaign.error();
+  if (*campaign && (*campaign)->purging) {
+    fmt::print(stderr, "volley: campaign {} is being purged: `volley campaign purge {}` ends that\n", id, id);
+    return {};
+  }
   auto counts = store.counts(id);
   if (!counts) return counts.error();
   if (counts->accepted == rows) return {};
-  if (*campaign && (*campaign)->blotted_ms != 0) {
+  if (*campaign && !(*campaign)->knows_recipients()) {
     fmt::print(stderr, "volley: its recipients were dropped after [privacy] retain: only their counts are known\n");
     return {};
   }

@@ -110,6 +110,7 @@ Status retry(queue::Store& store, const Options& options) {
   if (!found) return found.error();
   if (!*found) return Error{Errc::kData, "no campaign \"" + options.id + "\" in this queue: see `volley campaign list`"};
   queue::Campaign campaign = **found;
+  if (Status stays = queue::check_stays(campaign); !stays) return stays;
   Retry work(store, options);
   auto tally = work.run(campaign.revision, false);
   if (!tally) return tally.error();

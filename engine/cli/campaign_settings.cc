@@ -11,6 +11,7 @@
 #include "base/weekly_window.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/workplace.h"
+#include "queue/record.h"
 
 namespace volley::cli {
 namespace {
@@ -113,6 +114,7 @@ Status set(queue::Store& store, const Options& options) {
   if (!edits) return edits.error();
   auto campaign = find(store, options.id);
   if (!campaign) return campaign.error();
+  if (Status stays = queue::check_stays(*campaign); !stays) return stays;
   if (campaign->finished_ms > 0) {
     return Error{Errc::kData, fmt::format("campaign {} is {}: nothing of it can be set any more", options.id,
                                           queue::to_string(campaign->state))};

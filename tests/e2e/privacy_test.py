@@ -295,5 +295,31 @@ class Campaigns(unittest.TestCase):
         self.assertEqual(len(self.sink.recipients()), 61)
 
 
+class Purging(unittest.TestCase):
+    def test_what_a_dead_purge_has_begun_is_ended_by_another(self):
+        where = self.enterContext(workdir())
+        server = self.enterContext(Redis(where))
+        client = self.enterContext(contextlib.closing(redis.Redis(port=server.port)))
+        sink = self.enterContext(Sink(where, "--rule", "rcpt:0.3::550 5.1.1 no such user"))
+        place = ["--queue", server.url, "--data", where / "data"]
+        route = ["--route", f"*={sink.address}"]
+        campaign = write_campaign(where, 60, name="november")
+        self.assertGreater(summary(volley("send", campaign, *place, *route, "--json", check=0))["bounced"], 0)
+        # A purge that died after its mark.
+        record = json.loads(client.hget("volley:{c:november}:rec", "json"))
+        record["purging"] = True
+        client.hset("volley:{c:november}:rec", "json", json.dumps(record))
+        for command in (["campaign", "retry", "november", "--outcome", "bounced"], ["campaign", "resume", "november"],
+                        ["campaign", "set", "november", "--rate", "5/s"], ["send", campaign, *route]):
+            with self.subTest(command):
+                refused = volley(*command, *place, check=65).stderr
+                self.assertIn("is being purged: `volley campaign purge november` ends that", refused)
+        self.assertIn("is being purged", volley("campaign", "export", "november", *place, check=0).stderr)
+        volley("campaign", "purge", "november", *place, check=0)
+        self.assertEqual([key for key in client.scan_iter(count=1000) if b"november" in key], [])
+        volley("campaign", "show", "november", *place, check=65)
+        self.assertEqual(summary(volley("send", campaign, *place, *route, "--json", check=0))["accepted"], 60)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
