@@ -147,6 +147,40 @@ TEST_F(AgainTest, TheSameRecipientMayFailAgain) {
   }
 }
 
+TEST_F(AgainTest, OutcomesAreThoseOfOneMomentWhileSomeAreTriedAgain) {
+  fail_some();
+  finish();
+  EXPECT_EQ(*store->tried_again("c"), 0u);
+  const OutcomeMoment before = *store->outcome_moment("c");
+  // Another process tries 3 again, and it is delivered, while the outcomes are read here.
+  const std::unique_ptr<Store> reader = redis.store(1);
+  std::map<uint64_t, Outcome> seen;
+  const auto visit = [&](const FinalOutcome& o) {
+    if (seen.empty()) {
+      EXPECT_EQ(again([](uint64_t n) { return n == 3; }), 1u);
+      EXPECT_TRUE(store->set_state("c", CampaignState::kRunning, "").ok());
+      engine->apply(**store->find("c"));
+      engine->deliver(engine->claim_one());
+    }
+    EXPECT_TRUE(seen.emplace(o.number, o.outcome).second) << o.number;
+    return true;
+  };
+  ASSERT_TRUE(reader->each_outcome("c", visit).ok());
+  EXPECT_EQ(seen.size(), 6u);
+  EXPECT_EQ(seen[3], Outcome::kBounced);
+  EXPECT_EQ(*store->tried_again("c"), 1u);
+  EXPECT_EQ(outcomes()[3], Outcome::kDelivered);
+  // By a moment before that, both: whoever walked the queue between them missed it.
+  std::multimap<uint64_t, Outcome> all;
+  const auto note = [&](const FinalOutcome& o) {
+    all.emplace(o.number, o.outcome);
+    return true;
+  };
+  ASSERT_TRUE(reader->each_outcome("c", note, {}, &before).ok());
+  EXPECT_EQ(all.size(), 7u);
+  EXPECT_EQ(all.count(3), 2u);
+}
+
 TEST_F(AgainTest, NotOfACancelledCampaignAndNothingIsLeftAfterAPurge) {
   fail_some();
   ASSERT_TRUE(store->set_state("c", CampaignState::kCancelled, "").ok());
