@@ -320,6 +320,20 @@ class Purging(unittest.TestCase):
         volley("campaign", "show", "november", *place, check=65)
         self.assertEqual(summary(volley("send", campaign, *place, *route, "--json", check=0))["accepted"], 60)
 
+    def test_one_whose_import_died_at_once_is_begun_anew_with_other_content(self):
+        where = self.enterContext(workdir())
+        server = self.enterContext(Redis(where))
+        client = self.enterContext(contextlib.closing(redis.Redis(port=server.port)))
+        sink = self.enterContext(Sink(where))
+        place = ["--queue", server.url, "--data", where / "data", "--route", f"*={sink.address}"]
+        volley("send", write_campaign(where, 20), *place, "--hold", check=75)
+        record = json.loads(client.hget("volley:{c:test}:rec", "json"))
+        record.update(state="importing", import_closed=False)
+        client.hset("volley:{c:test}:rec", "json", json.dumps(record))
+        client.delete(*client.scan_iter(match="volley:{p*", count=1000))  # nothing of the list was accepted
+        campaign = write_campaign(where, 20, text="Other words for {{first_name}}\n")
+        self.assertEqual(summary(volley("send", campaign, *place, "--json", check=0))["delivered"], 20)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
