@@ -49,12 +49,45 @@ ino_t inode_of(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
 }
 
+// Whose the log is; where there is none, its directory.
+bool owner_of(const std::string& path, struct stat& info) {
+  if (::stat(path.c_str(), &info) == 0) return true;
+  const size_t slash = path.rfind('/');
+  return ::stat(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), &info) == 0;
+}
+
+// What root makes here is not root's: the engine has to open it, too. Only a file of its own name: another's, by a hard link, is not
+// given away.
+Status give_to(const struct stat& owner, int fd, const std::string& name) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return failure(Errc::kIo, "look at", name);
+  if (::geteuid() != 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1) return {};
+  if (info.st_uid == owner.st_uid && info.st_gid == owner.st_gid) return {};
+  return ::fchown(fd, owner.st_uid, owner.st_gid) == 0 ? Status()
+                                                       : failure(Errc::kIo, "give away", name);
+}
+
+// As the log's, but never executable, and always for its owner.
+Status same_mode(const struct stat& log, int fd, const std::string& name) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return failure(Errc::kIo, "look at", name);
+  const mode_t mode = (log.st_mode & 0666) | 0600;
+  if (!S_ISREG(log.st_mode) || info.st_nlink != 1 || (info.st_mode & 07777) == mode) return {};
+  if (::geteuid() != 0 && info.st_uid != ::geteuid()) return {};
+  return ::fchmod(fd, mode) == 0 ? Status() : failure(Errc::kIo, "change the mode of", name);
+}
+
 // One rewriter at a time: all of them make their copies under the same name.
 Result<File> wait_for_turn(const std::string& path) {
   const std::string name = path + ".lock";
   File lock(::open(name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (lock.fd() < 0 && errno == ENOENT) return lock;  // no directory: no log either
   if (lock.fd() < 0) return failure(Errc::kIo, "open", name);
+  struct stat owner {};
+  if (owner_of(path, owner)) {
+    if (Status given = give_to(owner, lock.fd(), name); !given) return given.error();
+    if (Status same = same_mode(owner, lock.fd(), name); !same) return same.error();
+  }
   while (::flock(lock.fd(), LOCK_EX) != 0) {
     if (errno != EINTR) return failure(Errc::kIo, "lock", name);
   }
@@ -90,8 +123,12 @@ class Copy {
 };
 
 Status Copy::begin(int source) {
-  file_ = File(::open(to_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+  constexpr int kFresh = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC;
+  file_ = File(::open(to_.c_str(), kFresh, 0600));
   if (file_.fd() < 0) return failure(Errc::kIo, "create", to_);
+  struct stat owner {};
+  if (::fstat(source, &owner) != 0) return failure(Errc::kNoInput, "look at", from_);
+  if (Status given = give_to(owner, file_.fd(), to_); !given) return given;
   std::string block;
   for (uint64_t at = 0; at < passed_;) {
     block.resize(std::min<uint64_t>(kBlock, passed_ - at));
@@ -154,8 +191,9 @@ Status Copy::run(int source, const EditLine& edit) {
   }
   std::string fresh;
   if (!text.empty() && edit(text, fresh) != LineEdit::kKeep) {
-    return Error{Errc::kTempFail, from_ + ": its last line is not whole; the next start of an "
-                                          "engine mends that"};
+    return Error{Errc::kTempFail, from_ +
+                                      ": its last line is not whole; the next start of an "
+                                      "engine mends that"};
   }
   if (file_.fd() < 0) return {};
   if (Status done = put(text); !done) return done;

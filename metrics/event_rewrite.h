@@ -2,9 +2,10 @@
 //
 // Purpose  rewrite_events() passes every whole line of the log and its rotated files to `edit` (again, when the log is rotated
 //          meanwhile) and puts files without the old bytes in the place of those that changed: whole or not at all, mode 0600.
+//          They, and the lock, are given to the owner of the log, by root: the engine's own user goes on with them.
 //          No other line is lost, doubled or moved. Returns how many lines were changed or dropped. A rotated file without a line
 //          left goes when it is the oldest.
-// Locking  One rewriter at a time, by a lock on `<log>.lock`, a file that stays; the others wait. EventsLock is held by the writer while it writes and rotates, and here while a file changes its place, and for as long as
+// Locking  One rewriter at a time, by a lock on `<log>.lock`, a file that stays, with the log's mode; the others wait. EventsLock is held by the writer while it writes and rotates, and here while a file changes its place, and for as long as
 //          the log's own file is read: events wait in memory meanwhile. A writer that finds another file in the place of its own
 //          goes on in that.
 // Thread   Any; blocks on the disk. Errors: kNoInput, kIo; kTempFail: the last line is not whole, and would have to be changed

@@ -59,6 +59,8 @@ void each_field(C& c, Io io) {
   io("sign", c.sign);
   io("suppress_revision", c.suppress_revision);
   io("rejects_path", c.rejects_path);
+  io("purging", c.purging);
+  io("blotting", c.blotting);
   io("blotted_ms", c.blotted_ms);
 }
 
@@ -71,6 +73,16 @@ Error waits_for_approval(const Campaign& c) {
   return {Errc::kData, fmt::format("campaign {} waits for approval of its canary: `volley campaign "
                                    "approve {}` lets it go on",
                                    c.id, c.id)};
+}
+
+bool is_over(const Campaign& c) {
+  return c.state == CampaignState::kCancelled || c.state == CampaignState::kFinished;
+}
+
+Status check_may_go(const Campaign& c) {
+  if (is_over(c)) return {};
+  return Error{Errc::kData, fmt::format("campaign {} is {}: `volley campaign cancel {}` first",
+                                        c.id, to_string(c.state), c.id)};
 }
 
 }  // namespace
@@ -134,12 +146,43 @@ std::string_view partition_state(const Campaign& c) {
   return may_send(c) ? to_string(CampaignState::kRunning) : to_string(c.state);
 }
 
+Status check_stays(const Campaign& c) {
+  if (!c.purging) return {};
+  return Error{Errc::kData, fmt::format("campaign {} is being purged: `volley campaign purge {}` "
+                                        "ends that",
+                                        c.id, c.id)};
+}
+
+Result<bool> begin_purge(Campaign& c) {
+  if (c.purging) return false;
+  if (Status over = check_may_go(c); !over) return over.error();
+  c.purging = true;
+  c.reason = kBeingPurged;
+  return true;
+}
+
+Result<bool> begin_blot(Campaign& c) {
+  if (Status stays = check_stays(c); !stays) return stays.error();
+  if (Status over = check_may_go(c); !over) return over.error();
+  if (c.blotting || c.blotted_ms != 0) return false;
+  c.blotting = true;
+  return true;
+}
+
+Result<bool> end_blot(Campaign& c, int64_t now_ms) {
+  if (!c.blotting) return false;
+  c.blotting = false;
+  c.blotted_ms = now_ms;
+  return true;
+}
+
 Result<bool> change_state(Campaign& c, CampaignState to, std::string_view reason, int64_t now_ms) {
   using enum CampaignState;
+  if (Status stays = check_stays(c); !stays) return stays.error();
   const bool wants_to_run = to == kRunning;
   // Resuming what was paused before its list was complete resumes the import.
   if (to == kRunning && !c.import_closed && c.id != kSingleMessages) to = kImporting;
-  const bool over = c.state == kCancelled || c.state == kFinished;
+  const bool over = is_over(c);
   if (wants_to_run && !over) {
     if (c.canary_waits) return waits_for_approval(c);
     if (Status runs = check_not_ended(c, now_ms); !runs) return runs.error();
@@ -170,7 +213,14 @@ Result<bool> finish(Campaign& c, uint64_t revision, int64_t now_ms) {
 
 Result<bool> reopen(Campaign& c) {
   using enum CampaignState;
+  if (Status stays = check_stays(c); !stays) return stays.error();
   if (c.state == kCancelled || c.state == kImporting) return illegal(c, kRunning);
+  if (!c.knows_recipients()) {
+    return Error{Errc::kData,
+                 fmt::format("campaign {}: its recipients were dropped after [privacy] "
+                             "retain: nobody is known who could be tried again",
+                             c.id)};
+  }
   // Also one that runs: it must not finish, nor send by what it knows of suppressions, before all are queued.
   if (c.state != kPaused) {
     c.state = kPaused;
@@ -183,6 +233,7 @@ Result<bool> reopen(Campaign& c) {
 
 Result<bool> replace_content(Campaign& c, std::string_view fingerprint,
                              std::string_view from_domain, bool sign) {
+  if (Status stays = check_stays(c); !stays) return stays.error();
   if (c.state != CampaignState::kPaused) {
     return Error{Errc::kData,
                  fmt::format("campaign {} is {}: `volley campaign pause {}` first, so that "
@@ -209,6 +260,7 @@ Result<bool> await_approval(Campaign& c, int64_t now_ms) {
 }
 
 Result<bool> approve(Campaign& c, int64_t now_ms) {
+  if (Status stays = check_stays(c); !stays) return stays.error();
   if (c.canary == 0)
     return Error{Errc::kData, fmt::format("campaign {} has no canary to approve", c.id)};
   if (c.canary_approved) return false;
@@ -220,14 +272,14 @@ Result<bool> approve(Campaign& c, int64_t now_ms) {
 }
 
 Result<bool> close_list(Campaign& c, uint64_t epoch, int64_t now_ms) {
+  if (Status stays = check_stays(c); !stays) return stays.error();
   if (c.import_epoch != epoch) {
     return Error{
         Errc::kData,
         fmt::format("stale importer: campaign {} is being imported by another process", c.id)};
   }
   if (c.import_closed) return false;
-  if (c.state == CampaignState::kCancelled || c.state == CampaignState::kFinished)
-    return illegal(c, CampaignState::kRunning);
+  if (is_over(c)) return illegal(c, CampaignState::kRunning);
   c.import_closed = true;
   if (c.hold) {
     c.state = CampaignState::kPaused;

@@ -68,7 +68,11 @@ struct Campaign {
   bool sign = true;
   uint64_t suppress_revision = 0;  // of the suppression set stored with it
   std::string rejects_path;
+  // Being removed, by a purge, or with its counts kept: until that is done, nothing brings it back (queue/record.h).
+  bool purging = false, blotting = false;
   int64_t blotted_ms = 0;  // since then nothing but the counts is known of its recipients; 0: all is
+
+  bool knows_recipients() const { return !purging && !blotting && blotted_ms == 0; }
 
   std::string to_json() const;
   static Result<Campaign> from_json(std::string_view text);

@@ -1,6 +1,8 @@
 // What may happen to a campaign record: the legal edges of its state, as pure functions.
 //
 // Purpose  Shared by the blocking and the asynchronous door, which compare and set what these return.
+//          Removing one: begin_purge() or begin_blot() marks it, which whoever would bring it back is told by compare and set; then its
+//          mail and outcomes go; last the record, or by end_blot() the mark. One that dies in between leaves the mark, and is repeated.
 // Thread   Pure. Errors kData naming the state when an edge is not legal.
 #pragma once
 
@@ -11,6 +13,15 @@
 namespace volley::queue {
 
 bool may_send(const Campaign& campaign);
+// kData: it is being purged; the functions below ask that themselves.
+Status check_stays(const Campaign& campaign);
+
+inline constexpr std::string_view kBeingPurged = "being purged";
+// kData: it is not finished or cancelled.
+Result<bool> begin_purge(Campaign& campaign);
+Result<bool> begin_blot(Campaign& campaign);
+Result<bool> end_blot(Campaign& campaign, int64_t now_ms);
+
 // What a partition is told: "running" for everything that may send.
 std::string_view partition_state(const Campaign& campaign);
 

@@ -83,6 +83,11 @@ struct SingleStatus {
   int64_t at_ms = 0;
 };
 
+// How many blocks of outcomes each partition had.
+struct OutcomeMoment {
+  std::vector<uint64_t> blocks;
+};
+
 // Everything one flush of an import writes into one partition, in one call: chunks and the mark together.
 struct ImportFlush {
   uint32_t partition = 0;
@@ -144,7 +149,10 @@ class Store {
   Status approve(std::string_view id);  // of what a canary showed; it goes on
   Status edit(std::string_view id, const std::function<void(Campaign&)>& change);
   Status finish_if_done(std::string_view id);  // running and closed and nothing queued
-  // Every trace of it in the queue; only once it is finished or cancelled. kTempFail: an engine still has some of its mail.
+  // Marked as being purged, which only purge() ends: nothing resumes it, nor tries its recipients again. kData: it is not over.
+  Result<Campaign> begin_purge(std::string_view id);
+  // Every trace of it in the queue; only once it is finished or cancelled. kTempFail: an engine still has some of its mail. What was
+  // interrupted goes on.
   Status purge(std::string_view id);
   // As purge(), but its record, content and counts stay: who got it is not known any more (Campaign::blotted_ms).
   Status blot(std::string_view id);
@@ -155,9 +163,15 @@ class Store {
   // Suppression set of a campaign: keyed hashes of folded addresses (base/hash.h), replaced as a whole.
   Status put_suppressions(std::string_view id, std::string_view packed_hashes);
   // Final outcomes, streamed in blocks; false from the callback stops. `domain`: only where that domain's mail lies, which is
-  // not its own only.
+  // not its own only. Each partition is seen as it was at one moment, one partition after the other: nobody is met twice there, and
+  // who is tried again afterwards is met with the outcome of before; between two calls anybody may be. What is purged meanwhile is
+  // not met. With `since`, taken before a walk: also who became final since, and who was tried again since is met with all
+  // outcomes from then on, so that between walk and outcomes nobody is missed.
   Status each_outcome(std::string_view id, const std::function<bool(const FinalOutcome&)>& visit,
-                      std::string_view domain = {});
+                      std::string_view domain = {}, const OutcomeMoment* since = nullptr);
+  Result<OutcomeMoment> outcome_moment(std::string_view id);
+  // How many recipients were tried again so far, each as often as it was: the same before and after, and none was meanwhile.
+  Result<uint64_t> tried_again(std::string_view id);
   // Of recipients that were tried again, by number, how many outcomes in that partition do not count any more: the first ones.
   Result<std::unordered_map<uint64_t, uint32_t>> retried(uint32_t partition, std::string_view id);
 

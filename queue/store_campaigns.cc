@@ -222,57 +222,6 @@ Status Store::finish_if_done(std::string_view id) {
   });
 }
 
-// Lists, outcomes and, unless told to keep them, counts.
-Status Store::Impl::empty(const Campaign& campaign, bool keep_counts) {
-  if (campaign.state != CampaignState::kFinished && campaign.state != CampaignState::kCancelled) {
-    return Error{Errc::kData, fmt::format("campaign {} is {}: cancel it before it is purged",
-                                          campaign.id, to_string(campaign.state))};
-  }
-  for (uint32_t p = 0; p < partitions; ++p) {
-    std::string phase = "0", cursor = "0";
-    while (phase != "3") {
-      Command step = Command::function("volley1_purge", partition_key(p));
-      step.arg(campaign.id).arg(lane_tenant(campaign.lane, campaign.tenant));
-      step.arg(phase).arg(cursor).arg(keep_counts ? "1" : "0");
-      auto answer = link.run(step);
-      if (!answer && answer.error().message.find("in flight") != std::string::npos) {
-        return Error{Errc::kTempFail,
-                     fmt::format("campaign {}: an engine still has some of its mail", campaign.id)};
-      }
-      if (!answer) return answer.error();
-      phase = std::to_string(answer->view().at(0).number());
-      cursor = answer->view().at(1).text();
-    }
-  }
-  return {};
-}
-
-Status Store::blot(std::string_view id) {
-  auto campaign = impl_->get(id);
-  if (!campaign) return campaign.error();
-  if (campaign->blotted_ms != 0) return {};
-  if (Status emptied = impl_->empty(*campaign, true); !emptied) return emptied;
-  return impl_->update(id, [](Campaign& c, int64_t now) -> Result<bool> {
-    c.blotted_ms = now;
-    return true;
-  });
-}
-
-Status Store::purge(std::string_view id) {
-  auto campaign = impl_->get(id);
-  if (!campaign) return campaign.error();
-  if (Status emptied = impl_->empty(*campaign, false); !emptied) return emptied;
-  const Command last[] = {Command("ZREM").arg(global_key("campaigns")).arg(id),
-                          Command("UNLINK")
-                              .arg(campaign_key(id, "rec"))
-                              .arg(campaign_key(id, "content"))
-                              .arg(campaign_key(id, "sup"))
-                              .arg(campaign_key(id, "canary")),
-                          Command::function("volley1_changed", global_key())};
-  auto answers = impl_->link.run(last);
-  return answers ? Status() : Status(answers.error());
-}
-
 Result<uint64_t> Store::unpark(std::string_view id) {
   std::vector<Command> commands;
   for (uint32_t p = 0; p < impl_->partitions; ++p) {
@@ -297,6 +246,7 @@ Status Store::put_suppressions(std::string_view id, std::string_view packed_hash
   auto put = impl_->link.run(Command("SET").arg(campaign_key(id, "sup")).arg(packed_hashes));
   if (!put) return put.error();
   return impl_->update(id, [](Campaign& c, int64_t) -> Result<bool> {
+    if (Status stays = check_stays(c); !stays) return stays.error();
     ++c.suppress_revision;
     return true;
   });

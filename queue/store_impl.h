@@ -22,8 +22,13 @@ struct Store::Impl {
 
   const std::string& tool();
   Result<Campaign> get(std::string_view id);  // kData when absent
-  Result<std::unordered_map<uint64_t, uint32_t>> retried(uint32_t partition, std::string_view id);
-  Status empty(const Campaign& campaign, bool keep_counts);
+  // In the first `blocks` of its outcomes.
+  Result<std::unordered_map<uint64_t, uint32_t>> retried(uint32_t partition, std::string_view id,
+                                                         uint64_t blocks);
+  // What is removed of a marked campaign. kGone: another one has ended that meanwhile.
+  enum class Emptied : uint8_t { kEmpty, kGone };
+  Result<Emptied> empty(const Campaign& campaign, bool keep_counts);
+  Status empty_partition(uint32_t partition, const Campaign& campaign, bool keep_counts);
   // Reads, changes, compares and sets, until nobody was faster. `change` returns false when there is nothing to do.
   Status update(std::string_view id,
                 const std::function<Result<bool>(Campaign&, int64_t now_ms)>& change);

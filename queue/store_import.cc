@@ -27,6 +27,7 @@ Status check_part(const ImportFlush::Part& part) {
 Result<uint64_t> Store::begin_import(std::string_view id) {
   uint64_t epoch = 0;
   Status updated = impl_->update(id, [&](Campaign& c, int64_t) -> Result<bool> {
+    if (Status stays = check_stays(c); !stays) return stays.error();
     if (c.import_closed || c.state == CampaignState::kCancelled ||
         c.state == CampaignState::kFinished) {
       return Error{Errc::kData, fmt::format("campaign {} is {}: its list is complete", c.id,

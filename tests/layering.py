@@ -6,7 +6,8 @@ Usage: layering.py [SOURCE_DIR]      prints each offence as file:line and exits 
 
 Our own headers: which box may see which (BOXES). Third-party headers: which boxes may see which library (LIBRARIES).
 Third-party types stay behind walls: a header that includes a library may be included by its own box only.
-Tests and benchmarks may look anywhere and are not checked.
+Tests and benchmarks may look anywhere and are not checked. The queue's Lua files are loaded in the order of their numbers: each
+number is one file's, and a function is one page.
 """
 import os
 import re
@@ -146,8 +147,33 @@ def check_own(root, box, header, heavy):
     return None
 
 
+FUNCTIONS = "queue/functions"
+FUNCTION_LINES = 60
+
+
+def check_functions(root):
+    """The parts of the Lua library: one file a number, no function longer than a page."""
+    offences, numbers = [], {}
+    folder = os.path.join(root, FUNCTIONS)
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if not name.endswith(".lua"):
+            continue
+        path = f"{FUNCTIONS}/{name}"
+        first = numbers.setdefault(name.split("_")[0], path)
+        if first != path:
+            offences.append(f"{path}:1: its number is that of {first}, too")
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            begin = 0
+            for number, line in enumerate(file, 1):
+                if line.startswith("local function"):
+                    begin = number
+                if line.rstrip() == "end" and begin and number - begin + 1 > FUNCTION_LINES:
+                    offences.append(f"{path}:{begin}: a function of {number - begin + 1} lines: {FUNCTION_LINES} are a page")
+    return offences
+
+
 def check(root):
-    offences = check_cmake(root)
+    offences = check_cmake(root) + check_functions(root)
     heavy = {}  # header of ours -> library it includes
     for path in sources(root):
         if path.endswith(".h"):
@@ -217,6 +243,10 @@ def self_test():
         "engine/stray.cc": ("\n", "in no box"),
         "base/CMakeLists.txt": ("volley_box(base\n  SOURCES a.cc)\n", None),
         "dns/CMakeLists.txt": ("volley_box(dns SOURCES d.cc BOXES base PKGS libcares)\n", None),
+        "queue/functions/10_a.lua": ("local function f()\nend\n", None),
+        "queue/functions/10_b.lua": ("\n", "is that of queue/functions/10_a.lua"),
+        "queue/functions/20_c.lua": ("local function f()\n" + "\n" * 58 + "end\n", None),
+        "queue/functions/30_d.lua": ("\nlocal function f()\n" + "\n" * 59 + "end\n", "30_d.lua:2: a function of 61 lines"),
         "engine/message/CMakeLists.txt": ("volley_box(message\n  SOURCES m.cc\n  BOXES base dns)\n", "may not link dns"),
     }
     with tempfile.TemporaryDirectory() as root:

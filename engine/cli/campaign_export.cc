@@ -66,9 +66,12 @@ std::string json(const Row& row) {
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-// Queued ones first: who becomes final meanwhile comes twice then, rather than not at all.
+// Queued ones first: who becomes final meanwhile comes twice then, rather than not at all; and who is queued again meanwhile has the
+// outcome of before.
 Result<uint64_t> write_rows(queue::Store& store, const Options& options, Output& output) {
   uint64_t rows = 0;
+  const auto moment = store.outcome_moment(options.id);
+  if (!moment) return moment.error();
   const auto write = [&](const Row& row) {
     ++rows;
     output.line(options.common.json ? json(row) : csv(row));
@@ -88,9 +91,10 @@ Result<uint64_t> write_rows(queue::Store& store, const Options& options, Output&
   queue::WalkFilter filter;
   filter.campaign = options.id;
   if (Status walked = store.walk(filter, visitor); !walked) return walked.error();
-  const Status read = store.each_outcome(options.id, [&](const queue::FinalOutcome& o) {
+  const auto final = [&](const queue::FinalOutcome& o) {
     return write({o.address, to_string(o.outcome), o.code, o.enhanced, o.number});
-  });
+  };
+  const Status read = store.each_outcome(options.id, final, {}, &*moment);
   if (!read) return read.error();
   return rows;
 }
@@ -99,10 +103,14 @@ Result<uint64_t> write_rows(queue::Store& store, const Options& options, Output&
 Status tell_the_rest(queue::Store& store, const std::string& id, uint64_t rows) {
   auto campaign = store.find(id);
   if (!campaign) return campaign.error();
+  if (*campaign && (*campaign)->purging) {
+    fmt::print(stderr, "volley: campaign {} is being purged: `volley campaign purge {}` ends that\n", id, id);
+    return {};
+  }
   auto counts = store.counts(id);
   if (!counts) return counts.error();
   if (counts->accepted == rows) return {};
-  if (*campaign && (*campaign)->blotted_ms != 0) {
+  if (*campaign && !(*campaign)->knows_recipients()) {
     fmt::print(stderr, "volley: its recipients were dropped after [privacy] retain: only their counts are known\n");
     return {};
   }

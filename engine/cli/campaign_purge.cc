@@ -40,6 +40,8 @@ class Purge {
   Status run(const queue::Campaign& campaign) {
     if (Status settled = in_flight(); !settled) return settled;
     if (Status clean = journals(); !clean) return clean;
+    // Nobody takes it up again from here on, or it is taken up already, and stays.
+    if (auto marked = store_.begin_purge(options_.id); !marked) return marked.error();
     auto lines = metrics::rewrite_events(events_, [this](std::string_view line, std::string&) {
       return metrics::event_field(line, "campaign") == options_.id ? metrics::LineEdit::kDrop : metrics::LineEdit::kKeep;
     });

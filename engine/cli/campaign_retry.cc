@@ -105,11 +105,22 @@ void say(const Options& options, const Tally& tally, uint32_t generation) {
              options.dry_run ? "to be tried again" : "queued to be tried again");
 }
 
+// Perhaps they were meant.
+Status tell_of_waiting(queue::Store& store, const std::string& id) {
+  auto counts = store.counts(id);
+  if (!counts) return counts.error();
+  if (counts->waiting_retry == 0) return {};
+  fmt::print(stderr, "volley: {} wait for their next try by themselves: `volley queue retry --campaign {}` makes them due now\n",
+             format_count(counts->waiting_retry), id);
+  return {};
+}
+
 Status retry(queue::Store& store, const Options& options) {
   auto found = store.find(options.id);
   if (!found) return found.error();
   if (!*found) return Error{Errc::kData, "no campaign \"" + options.id + "\" in this queue: see `volley campaign list`"};
   queue::Campaign campaign = **found;
+  if (Status stays = queue::check_stays(campaign); !stays) return stays;
   Retry work(store, options);
   auto tally = work.run(campaign.revision, false);
   if (!tally) return tally.error();
@@ -131,7 +142,7 @@ Status retry(queue::Store& store, const Options& options) {
     if (Status runs = let_it_run(store, campaign); !runs) return runs;
   }
   say(options, *tally, campaign.generation);
-  return {};
+  return tally->matching == 0 ? tell_of_waiting(store, options.id) : Status();
 }
 
 int run(const Options& options) {
@@ -148,7 +159,8 @@ int run(const Options& options) {
 
 void add_campaign_retry(Command& campaign, Context& context) {
   auto options = std::make_shared<Options>();
-  Command command = campaign.subcommand("retry", "try those that bounced or expired once more");
+  Command command = campaign.subcommand("retry", "try those that bounced or expired once more (who still waits: `volley queue retry`)");
+  command.footer("Final outcomes become queued mail again. Who was deferred and waits for the next try is made due by `volley queue retry`.");
   add_common(command, options->common);
   command.argument("id", options->id, "campaign", "ID");
   command.choice("--outcome", options->outcome, "which", {"bounced", "expired"});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdio>
 #include <functional>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/weekly_window.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/workplace.h"
+#include "queue/record.h"
 
 namespace volley::cli {
 namespace {
@@ -20,10 +22,13 @@ constexpr std::string_view kNone = "none";
 struct Options {
   CommonOptions common;
   std::string id;
-  std::string rate, start, end, window, stop_bounced;
-  uint32_t priority = 0;
-  uint64_t stop_after = 0, canary = 0;
+  std::string rate, priority, start, end, window, stop_bounced, stop_after, canary;
 };
+
+// What a campaign file means that says nothing of it.
+constexpr uint32_t kUsualPriority = 10;
+constexpr uint32_t kHighestPriority = 100;
+constexpr uint64_t kUsualStopAfter = 1000;
 
 using Edit = std::function<void(queue::Campaign&)>;
 using Edits = std::vector<Edit>;
@@ -81,10 +86,38 @@ Status read_stop(const Options& options, Edits& edits) {
     }
     edits.push_back([share](queue::Campaign& c) {
       c.stop_bounced = share;
-      if (c.stop_after == 0) c.stop_after = 1000;
+      if (c.stop_after == 0) c.stop_after = kUsualStopAfter;
     });
   }
-  if (options.stop_after > 0) edits.push_back([after = options.stop_after](queue::Campaign& c) { c.stop_after = after; });
+  return {};
+}
+
+// A whole number from 1 on, or `none`: the usual one.
+Status read_count(const char* option, const std::string& text, uint64_t most, uint64_t usual, const std::function<void(queue::Campaign&, uint64_t)>& put,
+                  Edits& edits) {
+  if (text.empty()) return {};
+  uint64_t count = usual;
+  if (text != kNone) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > most) {
+      return Error{Errc::kUsage, fmt::format("{}: expected a whole number {}, or `none`", option,
+                                             most == UINT64_MAX ? "from 1 on" : fmt::format("from 1 to {}", most))};
+    }
+  }
+  edits.push_back([put, count](queue::Campaign& c) { put(c, count); });
+  return {};
+}
+
+Status read_counts(const Options& options, Edits& edits) {
+  const auto weight = [](queue::Campaign& c, uint64_t n) { c.weight = static_cast<uint32_t>(n); };
+  const auto after = [](queue::Campaign& c, uint64_t n) { c.stop_after = n; };
+  // One that waits for approval goes on by that alone.
+  const auto canary = [](queue::Campaign& c, uint64_t n) { c.canary = c.canary_waits ? c.canary : n; };
+  for (const Status& read : {read_count("--priority", options.priority, kHighestPriority, kUsualPriority, weight, edits),
+                             read_count("--stop-after", options.stop_after, UINT64_MAX, kUsualStopAfter, after, edits),
+                             read_count("--canary", options.canary, UINT64_MAX, 0, canary, edits)}) {
+    if (!read) return read;
+  }
   return {};
 }
 
@@ -92,11 +125,9 @@ Result<Edits> read_edits(const Options& options) {
   Edits edits;
   for (const Status& read : {read_rate(options, edits), read_stop(options, edits), read_window(options, edits),
                              read_moment("--start", options.start, "now", &queue::Campaign::start_ms, edits),
-                             read_moment("--end", options.end, kNone, &queue::Campaign::end_ms, edits)}) {
+                             read_moment("--end", options.end, kNone, &queue::Campaign::end_ms, edits), read_counts(options, edits)}) {
     if (!read) return read.error();
   }
-  if (options.priority > 0) edits.push_back([weight = options.priority](queue::Campaign& c) { c.weight = weight; });
-  if (options.canary > 0) edits.push_back([canary = options.canary](queue::Campaign& c) { c.canary = canary; });
   if (edits.empty()) return Error{Errc::kUsage, "nothing to set: see `volley campaign set --help`"};
   return edits;
 }
@@ -113,11 +144,15 @@ Status set(queue::Store& store, const Options& options) {
   if (!edits) return edits.error();
   auto campaign = find(store, options.id);
   if (!campaign) return campaign.error();
+  if (Status stays = queue::check_stays(*campaign); !stays) return stays;
   if (campaign->finished_ms > 0) {
     return Error{Errc::kData, fmt::format("campaign {} is {}: nothing of it can be set any more", options.id,
                                           queue::to_string(campaign->state))};
   }
-  if (options.canary > 0 && campaign->started_ms > 0) {
+  if (!options.canary.empty() && campaign->canary_waits) {
+    return Error{Errc::kData, fmt::format("campaign {} waits after its canary: `volley campaign approve {}` lets it go on", options.id, options.id)};
+  }
+  if (!options.canary.empty() && options.canary != kNone && campaign->started_ms > 0) {
     return Error{Errc::kData, fmt::format("campaign {} has begun to send: too late for a canary", options.id)};
   }
   return store.edit(options.id, [&](queue::Campaign& c) {
@@ -176,13 +211,13 @@ void add_campaign_settings(Command& campaign, Context& context) {
   add_common(command, options->common);
   command.argument("id", options->id, "campaign", "ID");
   command.text("--rate", options->rate, "messages at most, over all engines: \"50/s\"; none", "RATE");
-  command.number("--priority", options->priority, "share against other campaigns, 1 to 100", 1, 100);
+  command.text("--priority", options->priority, "share against other campaigns, 1 to 100; none: 10", "N");
   command.text("--start", options->start, "not before: \"2026-12-01 09:00 Europe/Paris\"; now", "TIME");
   command.text("--end", options->end, "what is left then is cancelled; none", "TIME");
   command.text("--window", options->window, "only then: \"mon-fri 09:00-18:00 Europe/Paris\"; none", "HOURS");
   command.text("--stop-bounced", options->stop_bounced, "pause when more than this bounced: \"5%\"; none", "SHARE");
-  command.number("--stop-after", options->stop_after, "of so many outcomes at least", 1);
-  command.number("--canary", options->canary, "wait for approval after so many recipients", 1);
+  command.text("--stop-after", options->stop_after, "of so many outcomes at least; none: 1000", "N");
+  command.text("--canary", options->canary, "wait for approval after so many recipients; none", "N");
   command.action([options, &context] { context.exit_code = act(*options, set); });
 
   auto approved = std::make_shared<Options>();

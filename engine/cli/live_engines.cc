@@ -1,6 +1,7 @@
 #include "engine/cli/live_engines.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -25,7 +26,8 @@ Result<LiveEngines> live_engines(queue::Store& store) {
   LiveEngines out;
   out.now_ms = *now;
   for (queue::EngineStatus& engine : *published) {
-    if (*now - engine.at_ms <= kFreshMs && !stopped(engine)) out.engines.push_back(std::move(engine));
+    // What was said in the future was said before the queue's clock went back.
+    if (std::abs(*now - engine.at_ms) <= kFreshMs && !stopped(engine)) out.engines.push_back(std::move(engine));
   }
   return out;
 }

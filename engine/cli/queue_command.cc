@@ -181,8 +181,9 @@ void add_queue(Command& root, Context& context) {
   add_change(command, context, queue::Change::kHold, "out of the way until `release`; they stay queued");
   add_change(command, context, queue::Change::kRelease, "back to where they were");
   add_change(command, context, queue::Change::kDelete, "final: cancelled, one by one");
-  add_change(command, context, queue::Change::kRetry, "who waits for a retry is due now, and domains rest no longer");
-  Command flush = command.subcommand("flush", "retry --all");
+  add_change(command, context, queue::Change::kRetry,
+             "who waits for a retry is due now, and domains rest no longer (who bounced or expired: `volley campaign retry`)");
+  Command flush = command.subcommand("flush", "retry --all: everybody who waits is tried now; nothing is deleted");
   auto options = add_action(flush, context, [](auto& store, auto& filter, auto& chosen) {
     return change(store, filter, chosen, queue::Change::kRetry);
   });

@@ -263,6 +263,8 @@ std::string text(const Findings& findings, bool done) {
     out += fmt::format("{}: not in the queue, but {} were delivered from here: sending it anew delivers to them again\n", id,
                        format_count(n));
   if (!done) out += "nothing was changed: `volley queue reconcile --yes` does it\n";
+  if (done && findings.verdict != HistoryVerdict::kAsLeft)
+    out += "whoever was forgotten since the backup was made is back: `volley forget ADDRESS` again, before engines start\n";
   if (done) out += findings.in_use() ? "not all of it yet: stop the other engines, then run this again\n" : "engines start again\n";
   return out;
 }

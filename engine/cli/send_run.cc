@@ -12,6 +12,7 @@
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/queue_gauges.h"
 #include "engine/cli/standstill.h"
+#include "queue/record.h"
 
 namespace volley::cli {
 namespace {
@@ -53,6 +54,7 @@ Status SendRun::open() {
   if (!found) return found.error();
   if (!*found) return {};
   campaign_ = **found;
+  if (Status stays = queue::check_stays(*campaign_); !stays) return stays;
   auto counts = place_->store().counts(id_);
   if (!counts) return counts.error();
   known_ = summary_of(*campaign_, *counts);
@@ -107,6 +109,7 @@ Status SendRun::check_unchanged(const queue::Campaign& old) {
   if (!old.import_closed && !already_finished() && known_.counts.accepted == 0) {
     campaign_.reset();
     known_ = {};
+    if (Status over = place_->store().set_state(id_, queue::CampaignState::kCancelled, "begun anew"); !over) return over;
     return place_->store().purge(id_);
   }
   return Error{Errc::kData, plan_.spec.path + ": campaign \"" + id_ + "\" was started with other " +

@@ -69,16 +69,36 @@ std::unique_ptr<intake::StreamReader> stream_reader(const Settings& settings, Wo
   return std::make_unique<intake::StreamReader>(std::move(options), registry);
 }
 
+// What is wrong without looking at the queue.
+Status check(const Options& options, const Settings& settings, Host& host) {
+  bool routed = false;
+  if (Status status = host.check_routes(options.routes, &routed); !status) return status;
+  if (Status status = check_identity(settings, routed || settings.relay); !status) return status;
+  return options.http.empty() ? check_http(settings) : Status();
+}
+
+// Null when nobody is to be listened to.
+Result<std::unique_ptr<http::Server>> listen(const Options& options, const Settings& settings, const std::string& token, Workplace& place,
+                                             intake::Api& api, metrics::Registry& registry) {
+  const std::string address = !options.http.empty() ? options.http : settings.http_listen;
+  if (address.empty()) return std::unique_ptr<http::Server>();
+  auto server = serve_metrics(address, token, registry);
+  if (!server) return server.error();
+  auto store = place.another_store();
+  if (!store) return store.error();
+  export_queue(registry, std::move(*store));
+  if (!settings.http_token_file.empty()) api.register_routes(**server);
+  if (Status status = (*server)->start(); !status) return status.error();
+  std::printf("listening http://%s\n", (*server)->address().c_str());
+  std::fflush(stdout);
+  return server;
+}
+
 int serve(const Options& options, Host& host) {
   watch_interrupts();
   auto settings = settings_for(options.common);
   if (!settings) return report(settings.error());
-  bool routed = false;
-  if (Status status = host.check_routes(options.routes, &routed); !status) return report(status.error());
-  if (Status status = check_identity(*settings, routed || settings->relay); !status) return report(status.error());
-  if (options.http.empty()) {
-    if (Status status = check_http(*settings); !status) return report(status.error());
-  }
+  if (Status status = check(options, *settings, host); !status) return report(status.error());
   auto keys = dkim_keys(*settings);
   if (!keys) return report(keys.error());
   auto token = http_token(*settings);
@@ -104,24 +124,12 @@ int serve(const Options& options, Host& host) {
 
   intake::Api api(api_options(*settings, **place, **engine), registry);
   const auto reader = stream_reader(*settings, **place, **engine, registry);
-  const std::string listen = !options.http.empty() ? options.http : settings->http_listen;
-  std::unique_ptr<http::Server> server;
-  if (!listen.empty()) {
-    auto made = serve_metrics(listen, *token, registry);
-    if (!made) return report(made.error());
-    auto store = (*place)->another_store();
-    if (!store) return report(store.error());
-    export_queue(registry, std::move(*store));
-    server = std::move(*made);
-    if (!settings->http_token_file.empty()) api.register_routes(*server);
-    if (Status status = server->start(); !status) return report(status.error());
-    std::printf("listening http://%s\n", server->address().c_str());
-    std::fflush(stdout);
-  }
+  const auto server = listen(options, *settings, *token, **place, api, registry);
+  if (!server) return report(server.error());
   if (reader) reader->start();
   log_info("serving");
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  if (server) server->stop();
+  if (*server) (*server)->stop();
   if (reader) reader->stop();
   const bool drained = (*engine)->drain(kDrainLimit);
   if ((*engine)->unsettled()) std::fputs(kUnsettled, stderr);

@@ -88,7 +88,7 @@ void Verification::check_totals(const Summary& summary) {
 
 void Verification::check_identity(const Summary& before, const Summary& after) {
   check_totals(before);
-  said_.only_counts = after.campaign.blotted_ms != 0;
+  said_.only_counts = !after.campaign.knows_recipients();
   if (said_.only_counts) return;
   const auto between = [this](queue::Outcome outcome, uint64_t low, uint64_t high) {
     const uint64_t there = tally_[static_cast<size_t>(outcome)];
@@ -174,6 +174,8 @@ std::string Verdicts::text() const {
 Result<Verdicts> verify(queue::Store& store, const std::string& id, const std::vector<std::string>& logs,
                         const std::function<Result<Summary>()>& summary) {
   Verification verification(random_key());
+  const auto tried = store.tried_again(id);
+  if (!tried) return tried.error();
   auto before = summary();
   if (!before) return before.error();
   const auto add = [&](const queue::FinalOutcome& outcome) {
@@ -184,8 +186,14 @@ Result<Verdicts> verify(queue::Store& store, const std::string& id, const std::v
   verification.seal();
   auto after = summary();
   if (!after) return after.error();
+  const auto tried_since = store.tried_again(id);
+  if (!tried_since) return tried_since.error();
+  if (*tried_since != *tried) {
+    return Error{Errc::kTempFail, fmt::format("campaign {}: {} recipients were queued again meanwhile, by `volley campaign retry`: once "
+                                              "that has ended, the same command can tell", id, format_count(*tried_since - *tried))};
+  }
   verification.check_identity(*before, *after);
-  if (after->campaign.blotted_ms != 0) return verification.result();
+  if (!after->campaign.knows_recipients()) return verification.result();
   for (const std::string& path : logs) {
     std::ifstream log(path, std::ios::binary);
     if (log) verification.read_log(log);

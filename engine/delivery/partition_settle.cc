@@ -81,7 +81,8 @@ void PartitionOwner::come_to_rest(Held& held) {
   settle_next(held);
 }
 
-// Never for long: the site knows until when it rests; what is stored in the queue would outlive the reason, and this engine.
+// Never for long: the site knows until when it rests; what is stored in the queue would outlive the reason, and this engine. What lies
+// further ahead was noted before the clock went back (LONGEST_REST of the queue).
 int64_t PartitionOwner::ready_in(Domain& domain) const {
   constexpr Duration kLongest = std::chrono::seconds(60);
   const Duration rest = std::min(domain.rest_until - loop_.now(), kLongest);

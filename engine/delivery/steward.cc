@@ -1,9 +1,6 @@
 #include "engine/delivery/steward.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "base/log.h"
@@ -14,8 +11,6 @@ namespace volley::delivery {
 namespace {
 
 constexpr uint64_t kLeastGrant = 50;  // of a canary's recipients
-constexpr int64_t kLeapMs = 60'000;
-constexpr int64_t kClocksApartMs = 600'000;
 constexpr uint64_t kGrants = 10;  // that a canary is given out in, so that every engine has some
 
 std::function<void(const Status&)> noting(const std::string& id) {
@@ -60,40 +55,17 @@ void Steward::round() {
   });
 }
 
-// Leases live by the queue's clock alone, and retries by delays: neither minds. Schedules do.
 void Steward::look_at_clock() {
-  const int64_t now = door_.queue_now_ms();
-  if (now == 0) return;
-  const int64_t leap = door_.clock_leap_ms();
-  if (std::abs(leap - leap_ms_) >= kLeapMs) {
-    leap_ms_ = leap;
-    if (leap == 0) {
-      log_warn("the clock of the queue's host is right again");
-    } else {
-      log_error(
-          fmt::format("the clock of the queue's host leapt by {} s: mail that waits for a retry is "
-                      "tried {}, nothing expires for it; set it by NTP, "
-                      "or restart the engine if it is right now",
-                      leap / 1000, leap > 0 ? "at once" : "that much later"));
-    }
-  }
-  const int64_t ahead = now - to_ms(wall_now());
-  const bool wrong = std::abs(ahead) > kClocksApartMs;
-  if (wrong == std::exchange(clock_wrong_, wrong)) return;
-  if (wrong) {
-    log_error(
-        fmt::format("the clock of the queue's host is {} s {} of this machine's: no campaign "
-                    "starts or ends by its schedule "
-                    "until both agree, and one may stop by it; set them by NTP",
-                    std::abs(ahead) / 1000, ahead > 0 ? "ahead" : "behind"));
-  } else {
-    log_warn("the clocks of the queue's host and of this machine agree again: schedules are kept");
+  for (const ClockWatch::Word& word :
+       clock_.look(door_.queue_now_ms(), door_.clock_leap_ms(), to_ms(wall_now()))) {
+    if (word.error) log_error(word.text);
+    if (!word.error) log_warn(word.text);
   }
 }
 
 void Steward::look_at(const queue::Campaign& record) {
   queue::Campaign due = record;
-  if (!clock_wrong_ && queue::keep_schedule(due, door_.queue_now_ms())) {
+  if (!clock_.wrong() && queue::keep_schedule(due, door_.queue_now_ms())) {
     // What is done is finished first: its end has nothing to cancel.
     return door_.finish_if_done(record.id, [this, id = record.id](const Status& done) {
       noting(id)(done);

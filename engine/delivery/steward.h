@@ -12,6 +12,7 @@
 
 #include "base/net/timer.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/clock_watch.h"
 #include "engine/delivery/history_keeper.h"
 #include "engine/delivery/status.h"
 #include "metrics/registry.h"
@@ -39,8 +40,7 @@ class Steward {
   const StatusBoard& board_;
   metrics::Shard& shard_;
   HistoryKeeper& history_;
-  int64_t leap_ms_ = 0;       // of the queue's clock, as it was reported
-  bool clock_wrong_ = false;  // it is far from this machine's: nothing scheduled happens
+  ClockWatch clock_;
   std::function<void()> seal_journals_;
   uint64_t seals_ = 0;           // asked for so far
   std::set<std::string> asked_;  // campaigns whose canary's grant is under way

@@ -52,7 +52,7 @@ local function status(keys, args)
   local seen = redis.call('HGETALL', alive)
   for i = 1, #seen, 2 do
     local age = now - number(seen[i + 1])
-    if age < 10000 then live = live + 1 end
+    if math.abs(age) < 10000 then live = live + 1 end  -- what it said in the future was said before the clock went back
     if age > 86400000 then
       redis.call('HDEL', alive, seen[i])
       redis.call('HDEL', key, seen[i])
@@ -89,7 +89,7 @@ local function grant(keys, args)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'l:' then
       local left, at = string.match(all[i + 1], '^(%d+)|(%d+)$')
-      if tonumber(left) > 0 and now - tonumber(at) < 5000 then out = false end
+      if tonumber(left) > 0 and math.abs(now - tonumber(at)) < 5000 then out = false end
     end
   end
   return {amount, out and 1 or 0}

@@ -1,6 +1,7 @@
 -- Owning a partition and claiming from it. All of these drain, so all are allow-oom.
 
 local LEAP = 4  -- lifetimes: a lease that is over, or lasts, for longer than that was made on another clock
+local LONGEST_REST = 120000  -- no owner lets a domain rest for longer: one that would was told so before the clock went back
 
 -- own(owner, epoch, ttl): renews at the same epoch; acquires (a new epoch) what is free, expired or our own. When the clock has
 -- leapt, its owner gets the time to renew: it may well be alive.
@@ -145,15 +146,16 @@ end
 -- Milliseconds until something is due: 0 now, -1 nothing known.
 local function next_due(P, all, epoch, now)
   local due
-  local function at(first)
+  local function at(first, longest)
     if first[2] and tonumber(first[2]) < BUSY then
       local wait = math.max(0, tonumber(first[2]) - now)
+      if longest and wait > longest then wait = 0 end
       if not due or wait < due then due = wait end
     end
   end
   for _, lt in ipairs(all) do
     local doms = P .. lt .. ':doms'
-    at(redis.call('ZRANGE', doms, 0, 0, 'WITHSCORES'))
+    at(redis.call('ZRANGE', doms, 0, 0, 'WITHSCORES'), LONGEST_REST)
     if #redis.call('ZRANGEBYSCORE', doms, BUSY, BUSY + epoch - 1, 'LIMIT', 0, 1) > 0 then due = 0 end
   end
   at(redis.call('ZRANGE', P .. 'rb', 0, 0, 'WITHSCORES'))
@@ -195,6 +197,7 @@ local function claim(keys, args)
   else
     for _, lt in ipairs(all) do
       take_range(ctx, lt, '-inf', ctx.now)
+      take_range(ctx, lt, ctx.now + LONGEST_REST + 1, '(' .. BUSY)
       take_range(ctx, lt, BUSY, BUSY + epoch - 1)  -- an earlier owner's work: free again
     end
   end

@@ -22,6 +22,16 @@ local function schedule(P, m, delay, wheel, chunk, now)
   redis.call('ZADD', P .. 'rb', 'NX', due, member)
 end
 
+-- Recipients of n chunks in args, each behind its delay or kind; nil: one cannot be read.
+local function count_pairs(args, first, n)
+  local sum = 0
+  for i = first + 1, first + 2 * n, 2 do
+    if not valid_chunk(args[i]) then return nil end
+    sum = sum + chunk_count(args[i])
+  end
+  return sum
+end
+
 -- settle(epoch, lease, sequence, close, ready in, wheel, delivered, bounced, expired, suppressed, deferrals, outcomes,
 --        done, remainder, retries, kept, {delay, chunk}..., {kind, chunk}..., {number, state, code, text}...)
 -- kept: chunks of those that bounced ('b') or expired ('e'), for whoever wants them tried again.
@@ -40,14 +50,9 @@ local function settle(keys, args)
   -- One before it was confirmed, and is forgotten: by a server that lost power. What it told would never be told again.
   if seq ~= m.seq + 1 then return 2 end
   local finals = tonumber(args[7]) + tonumber(args[8]) + tonumber(args[9]) + tonumber(args[10])
-  local waiting, back = 0, 0
-  for i = 1, retries do
-    if not valid_chunk(args[16 + 2 * i]) then return redis.error_reply('CORRUPT retry of lease ' .. lease) end
-    waiting = waiting + chunk_count(args[16 + 2 * i])
-  end
-  for i = retries + 1, retries + kept do
-    if not valid_chunk(args[16 + 2 * i]) then return redis.error_reply('CORRUPT outcome of lease ' .. lease) end
-  end
+  local back, waiting = 0, count_pairs(args, 17, retries)
+  if not waiting then return redis.error_reply('CORRUPT retry of lease ' .. lease) end
+  if not count_pairs(args, 17 + 2 * retries, kept) then return redis.error_reply('CORRUPT outcome of lease ' .. lease) end
   if remainder ~= '' then
     if not valid_chunk(remainder) then return redis.error_reply('CORRUPT remainder of lease ' .. lease) end
     back = chunk_count(remainder)

@@ -64,12 +64,16 @@ local function drop_parked(P, camp)
   end
 end
 
--- purge(camp, lt, phase, cursor, keep): one step; returns {phase, cursor} of the next, phase 3 is the end. keep '1': the counts stay.
+-- purge(camp, lt, phase, cursor, keep, revision, state): one step; returns {phase, cursor} of the next, phase 3 is the end. keep '1':
+-- the counts stay. Whoever tries its recipients again by an older revision is refused from the first step on.
 local function purge(keys, args)
   local P, camp, lt, phase, cursor = keys[1], args[1], args[2], tonumber(args[3]), args[4]
   if phase == 0 then
-    if number(redis.call('HGET', P .. 'c:' .. camp, 'in_flight')) > 0 then
-      return redis.error_reply('REFUSED mail of the campaign is in flight')
+    local c = P .. 'c:' .. camp
+    local have = redis.call('HMGET', c, 'in_flight', 'rev')
+    if number(have[1]) > 0 then return redis.error_reply('REFUSED mail of the campaign is in flight') end
+    if number(have[2]) < tonumber(args[6]) and redis.call('EXISTS', c) == 1 then
+      redis.call('HSET', c, 'rev', args[6], 'state', args[7])
     end
     for _, dom in ipairs(redis.call('SPOP', P .. 'pk:' .. camp, 500)) do
       redis.call('UNLINK', list_key(P, lt, camp, dom))

@@ -68,15 +68,96 @@ local function end_singles(P, args, from, now)
   end
 end
 
-local FROM = {hold = 'qr', release = 'h', delete = 'qrhd', retry = 'r', again = 'be', forget = 'qrhdbe'}
 local COUNTER = {r = 'waiting_retry', h = 'held', d = 'parked', b = 'bounced', e = 'expired'}
+
+-- A verb gets a request: the partition P, the list's m (lt, camp, dom) and place, count recipients of the picked chunk (which the verb
+-- puts where it says), outcomes, due, the campaign's state, now and the call's own args. Returns what it counts besides what left its
+-- place, and true when the place itself goes on counting them.
+
+local function hold(q)
+  redis.call('RPUSH', held_key(q.P, q.m.lt, q.m.camp, q.m.dom), q.picked)
+  redis.call('SADD', q.P .. 'hd:' .. q.m.camp, q.m.dom)
+  return {held = q.count}
+end
+
+local function release(q)
+  if q.due > q.now then
+    schedule(q.P, q.m, q.due - q.now, RELEASE_WHEEL_MS, q.picked, q.now)
+    return {waiting_retry = q.count}
+  end
+  make_ready(q.P, q.m, q.picked, q.state, q.now)
+  return {}
+end
+
+local function retry(q)
+  make_ready(q.P, q.m, q.picked, q.state, q.now)
+  wake_domain(q.P, q.m.lt, q.m.dom, q.now)
+  return {}
+end
+
+local function delete(q)
+  if q.m.camp == SINGLES then
+    end_singles(q.P, q.args, 15, q.now)
+  else
+    redis.call('RPUSH', q.P .. 'o:' .. q.m.camp, q.outcomes)
+  end
+  return {cancelled = q.count}
+end
 
 -- A finished campaign begins again: its record says paused by now, at this revision, and a partition that still hears
 -- of the end must not drop what comes back.
-local function reopen(c, state, revision)
-  if state ~= 'finished' then return state end
-  redis.call('HSET', c, 'state', 'paused', 'rev', revision)
-  return 'paused'
+local function again(q)
+  redis.call('RPUSH', q.P .. 'o:' .. q.m.camp, q.outcomes)
+  local state = q.state
+  if state == 'finished' then
+    state = 'paused'
+    redis.call('HSET', q.P .. 'c:' .. q.m.camp, 'state', state, 'rev', q.args[14])
+  end
+  make_ready(q.P, q.m, q.picked, state, q.now)
+  return {retried = q.count}
+end
+
+local function forget(q)
+  if is_failed(q.place) then return {}, true end
+  -- Of a cancelled campaign's rest there are neither counts nor outcomes.
+  if q.count == 0 or is_over(q.state) then return {} end
+  return delete(q)
+end
+
+-- from: the places it takes out of.
+local VERBS = {
+  hold = {run = hold, from = 'qr'},
+  release = {run = release, from = 'h'},
+  delete = {run = delete, from = 'qrhd'},
+  retry = {run = retry, from = 'r'},
+  again = {run = again, from = 'be'},
+  forget = {run = forget, from = 'qrhdbe'},
+}
+
+-- What was picked is final with its outcomes, or no more; for the other verbs it is a chunk that goes on.
+local function is_removal(verb)
+  return verb == 'delete' or verb == 'forget'
+end
+
+local function needs_outcomes(verb, place, camp)
+  if camp == SINGLES then return false end
+  return verb == 'delete' or verb == 'again' or (verb == 'forget' and place ~= 'd' and not is_failed(place))
+end
+
+local function refuses(verb, state, rev, due)
+  -- The record went on since it was reopened.
+  if verb == 'again' then return number(rev) > due or state == 'cancelled' end
+  return verb ~= 'forget' and is_over(state)
+end
+
+-- Its recipients, and whose they are: m, with what its lease says of a parked one, of which others were settled before. nil: not there.
+local function look_at_change(P, place, m, which, chunk)
+  if place ~= 'd' then return m, chunk_count(chunk) end
+  local text = redis.call('HGET', P .. 'dead', which)
+  if not text then return nil end
+  local lease = unpack_lease(text)
+  if lease.camp ~= m.camp or lease.lt ~= m.lt or lease.dom ~= m.dom then return nil end
+  return lease, lease.count
 end
 
 -- change(tool, sequence, verb, place, lt, camp, dom, which, index, chunk, rest, picked, outcomes, due, number...): the chunk
@@ -86,70 +167,35 @@ end
 -- chunk may have nobody picked but one that was settled before.
 -- Returns how many recipients that were, at least 1; 0: the chunk is not there any more; -1: the campaign is over.
 local function change(keys, args)
-  local P, tool, seq, verb, place = keys[1], args[1], args[2], args[3], args[4]
-  local m, which = {lt = args[5], camp = args[6], dom = args[7]}, args[8]
-  local chunk, rest, picked, due = args[10], args[11], args[12], tonumber(args[14])
+  local P, tool, seq, verb, place, which, chunk, rest = keys[1], args[1], args[2], args[3], args[4], args[8], args[10], args[11]
+  local picked, due = args[12] ~= '' and args[12] or chunk, tonumber(args[14])
   local before, result = string.match(redis.call('HGET', P .. 'ops', tool) or '', '^(%d+)|(-?%d+)$')
   if before == seq then return tonumber(result) end
-  if not FROM[verb] or not string.find(FROM[verb], place, 1, true) then
+  if not VERBS[verb] or not string.find(VERBS[verb].from, place, 1, true) then
     return redis.error_reply('MISTAKE cannot ' .. verb .. ' what lies in ' .. place)
   end
-  if picked == '' then picked = chunk end
   if not valid_chunk(picked) or (rest ~= '' and not valid_chunk(rest)) or
-     ((verb == 'delete' or verb == 'again' or (verb == 'forget' and place ~= 'd' and not is_failed(place))) and args[13] == '' and
-      m.camp ~= SINGLES) then
-    return redis.error_reply('CORRUPT change of a chunk for ' .. m.dom)
+     (args[13] == '' and needs_outcomes(verb, place, args[6])) then
+    return redis.error_reply('CORRUPT change of a chunk for ' .. args[7])
   end
-  local key, c = place_key(P, place, m, which), P .. 'c:' .. m.camp
-  local total, left = chunk_count(chunk), rest == '' and 0 or chunk_count(rest)
-  if place == 'd' then
-    local text = redis.call('HGET', P .. 'dead', which)
-    if not text then return 0 end
-    m = unpack_lease(text)
-    if m.camp ~= args[6] or m.lt ~= args[5] or m.dom ~= args[7] then return 0 end
-    total = m.count  -- its others were settled before
-  end
+  local m, total = look_at_change(P, place, {lt = args[5], camp = args[6], dom = args[7]}, which, chunk)
+  if not m then return 0 end
+  local left = rest == '' and 0 or chunk_count(rest)
   local count = total - left
-  local uncounted = verb == 'delete' or verb == 'forget'
   if count < 0 or (count == 0 and not (verb == 'forget' and place == 'd')) or
-     (not uncounted and chunk_count(picked) ~= count) then
+     (not is_removal(verb) and chunk_count(picked) ~= count) then
     return redis.error_reply('MISCOUNT ' .. total .. ' recipients, ' .. left .. ' left')
   end
-  local state, now = redis.call('HGET', c, 'state'), now_ms()
-  -- The record went on since it was reopened.
-  if verb == 'again' and number(redis.call('HGET', c, 'rev')) > due then return -1 end
-  if verb ~= 'forget' and (state == 'cancelled' or (state == 'finished' and verb ~= 'again')) then return -1 end
+  local c, key = P .. 'c:' .. m.camp, place_key(P, place, m, which)
+  local have = redis.call('HMGET', c, 'state', 'rev')
+  if refuses(verb, have[1], have[2], due) then return -1 end
   local at = find(key, chunk, args[9])
   if not at then return 0 end
 
   take_out(P, place, m, which, key, at, chunk, rest)
-  local counts = {}
-  if COUNTER[place] and not (verb == 'forget' and is_failed(place)) then counts[COUNTER[place]] = -count end
-  if verb == 'hold' then
-    redis.call('RPUSH', held_key(P, m.lt, m.camp, m.dom), picked)
-    redis.call('SADD', P .. 'hd:' .. m.camp, m.dom)
-    counts.held = count
-  elseif uncounted then
-    -- Of a cancelled campaign's rest there are neither counts nor outcomes.
-    if count > 0 and not is_over(state) and not is_failed(place) then
-      counts.cancelled = count
-      if m.camp == SINGLES then
-        end_singles(P, args, 15, now)
-      else
-        redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
-      end
-    end
-  elseif verb == 'again' then
-    redis.call('RPUSH', P .. 'o:' .. m.camp, args[13])
-    counts.retried = count
-    make_ready(P, m, picked, reopen(c, state, args[14]), now)
-  elseif verb == 'release' and due > now then
-    schedule(P, m, due - now, RELEASE_WHEEL_MS, picked, now)
-    counts.waiting_retry = count
-  else
-    make_ready(P, m, picked, state, now)
-    if verb == 'retry' then wake_domain(P, m.lt, m.dom, now) end
-  end
+  local counts, stays = VERBS[verb].run{P = P, m = m, place = place, count = count, picked = picked, outcomes = args[13], due = due,
+                                        state = have[1], now = now_ms(), args = args}
+  if COUNTER[place] and not stays then counts[COUNTER[place]] = (counts[COUNTER[place]] or 0) - count end
   add_all(c, counts)
   count = math.max(count, 1)
   redis.call('HSET', P .. 'ops', tool, seq .. '|' .. count)

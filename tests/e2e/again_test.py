@@ -34,6 +34,8 @@ class Again(unittest.TestCase):
             self.assertEqual(summary(self.command("show", "test"))["state"], "finished")
             self.assertEqual(json.loads(self.command("retry", "test", "--outcome", "bounced", "--code", "4*").stdout)["queued"], 0)
             self.assertEqual(json.loads(self.command("retry", "test", "--outcome", "expired").stdout)["queued"], 0)
+            self.assertIn("`volley queue retry`", volley("campaign", "retry", "--help", check=0).stdout)
+            self.assertIn("`volley campaign retry`", volley("queue", "retry", "--help", check=0).stdout)
             self.assertEqual(summary(self.command("show", "test"))["state"], "finished")
             # One of them has opted out since.
             unwilling = sorted(failed)[0]
@@ -56,6 +58,18 @@ class Again(unittest.TestCase):
             keys = [(e["id"], e["generation"], e["attempt"], e["event"]) for e in self.events()]
             self.assertEqual(len(keys), len(set(keys)))
             self.assertEqual({e["generation"] for e in self.events()}, {1, 2})
+
+    def test_those_that_still_wait_are_another_commands(self):
+        with workdir() as where, Sink(where, "--rule", "rcpt:1::451 4.2.0 later") as sink:
+            campaign = write_campaign(where, 5, retry="1h")
+            campaign.write_text(campaign.read_text().replace('max_delay = "10s"', 'max_delay = "2h"').replace('"10m"', '"1d"'))
+            route = self.place(where, sink)
+            with Process([VOLLEY, "send", str(campaign), *route], where / "send.log") as send:
+                wait_until(lambda: "wait for a retry" in send.text(), "all to wait")
+                send.stop()
+            result = self.command("retry", "test", "--outcome", "expired")
+            self.assertEqual(json.loads(result.stdout)["matching"], 0)
+            self.assertIn("5 wait for their next try by themselves: `volley queue retry --campaign test`", result.stderr)
 
     def test_other_content_for_the_rest(self):
         with workdir() as where, Sink(where) as sink:

@@ -89,6 +89,28 @@ class Backup(unittest.TestCase):
         self.everybody_once(sink, 300)
         self.assertEqual(self.reconcile()["found"], "as_left")
 
+    def test_whoever_was_forgotten_since_is_forgotten_again(self):
+        sink = self.sink()
+        campaign = write_campaign(self.where, 20)
+        queued = lambda: [json.loads(line)["recipient"] for line in
+                          volley("queue", "list", "--limit", "100", *self.place, "--json", check=0).stdout.splitlines()]
+        self.send(campaign, sink, "--hold", check=75)
+        person = sorted(queued())[3]
+        self.keep("redis")
+        volley("forget", person, *self.place, check=0)
+        self.assertNotIn(person, queued())
+        self.send(write_campaign(self.where, 5, name="later"), sink)
+        self.restore("redis")
+        self.assertIn(person, queued())
+        done = volley("queue", "reconcile", "--yes", *self.place, check=0).stdout
+        self.assertIn("`volley forget ADDRESS` again, before engines start", done)
+        volley("forget", person, *self.place, check=0)
+        s = summary(self.send(write_campaign(self.where, 20), sink))
+        check_identity(s)
+        self.assertEqual((s["delivered"], s["cancelled"]), (19, 1))
+        self.assertNotIn(person, sink.recipients())
+        self.assertNotIn("forgotten", volley("queue", "reconcile", "--yes", *self.place, check=0).stdout)
+
     def test_a_queue_from_the_middle_with_mail_in_flight(self):
         sink = self.sink("--delay", "10", "--rule", "rcpt:0.05:550 5.1.1 no such user")
         campaign = write_campaign(self.where, 2000)

@@ -295,5 +295,45 @@ class Campaigns(unittest.TestCase):
         self.assertEqual(len(self.sink.recipients()), 61)
 
 
+class Purging(unittest.TestCase):
+    def test_what_a_dead_purge_has_begun_is_ended_by_another(self):
+        where = self.enterContext(workdir())
+        server = self.enterContext(Redis(where))
+        client = self.enterContext(contextlib.closing(redis.Redis(port=server.port)))
+        sink = self.enterContext(Sink(where, "--rule", "rcpt:0.3::550 5.1.1 no such user"))
+        place = ["--queue", server.url, "--data", where / "data"]
+        route = ["--route", f"*={sink.address}"]
+        campaign = write_campaign(where, 60, name="november")
+        self.assertGreater(summary(volley("send", campaign, *place, *route, "--json", check=0))["bounced"], 0)
+        # A purge that died after its mark.
+        record = json.loads(client.hget("volley:{c:november}:rec", "json"))
+        record["purging"] = True
+        client.hset("volley:{c:november}:rec", "json", json.dumps(record))
+        for command in (["campaign", "retry", "november", "--outcome", "bounced"], ["campaign", "resume", "november"],
+                        ["campaign", "set", "november", "--rate", "5/s"], ["send", campaign, *route]):
+            with self.subTest(command):
+                refused = volley(*command, *place, check=65).stderr
+                self.assertIn("is being purged: `volley campaign purge november` ends that", refused)
+        self.assertIn("is being purged", volley("campaign", "export", "november", *place, check=0).stderr)
+        volley("campaign", "purge", "november", *place, check=0)
+        self.assertEqual([key for key in client.scan_iter(count=1000) if b"november" in key], [])
+        volley("campaign", "show", "november", *place, check=65)
+        self.assertEqual(summary(volley("send", campaign, *place, *route, "--json", check=0))["accepted"], 60)
+
+    def test_one_whose_import_died_at_once_is_begun_anew_with_other_content(self):
+        where = self.enterContext(workdir())
+        server = self.enterContext(Redis(where))
+        client = self.enterContext(contextlib.closing(redis.Redis(port=server.port)))
+        sink = self.enterContext(Sink(where))
+        place = ["--queue", server.url, "--data", where / "data", "--route", f"*={sink.address}"]
+        volley("send", write_campaign(where, 20), *place, "--hold", check=75)
+        record = json.loads(client.hget("volley:{c:test}:rec", "json"))
+        record.update(state="importing", import_closed=False)
+        client.hset("volley:{c:test}:rec", "json", json.dumps(record))
+        client.delete(*client.scan_iter(match="volley:{p*", count=1000))  # nothing of the list was accepted
+        campaign = write_campaign(where, 20, text="Other words for {{first_name}}\n")
+        self.assertEqual(summary(volley("send", campaign, *place, "--json", check=0))["delivered"], 20)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

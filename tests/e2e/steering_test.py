@@ -21,6 +21,9 @@ class Steering(unittest.TestCase):
     def show(self):
         return summary(volley("campaign", "show", "test", *self.data, "--json", check=0))
 
+    def record(self, result):
+        return json.loads(result.stdout)
+
     def set(self, *options, check=0):
         return volley("campaign", "set", "test", *options, *self.data, check=check)
 
@@ -156,6 +159,20 @@ class Steering(unittest.TestCase):
             self.assertEqual((s["state"], s["delivered"]), ("finished", 2000))
             self.assertEqual(len(set(sink.recipients())), len(sink.recipients()))
 
+    def test_every_setting_is_taken_away_by_none(self):
+        with workdir() as where, Sink(where) as sink:
+            campaign = write_campaign(where, 60, extra="canary = 20\n[stop]\nbounced = \"5%\"\nafter = 10")
+            route = self.place(where, sink)
+            volley("send", campaign, *self.data, "--hold", check=75)
+            usual = self.record(volley("campaign", "set", "test", "--rate", "none", "--json", *self.data, check=0))
+            self.assertEqual((usual["canary"], usual["stop_after"], usual["weight"]), (20, 10, 10))
+            given = self.record(self.set("--priority", "30", "--stop-after", "15", "--canary", "30", "--json"))
+            self.assertEqual((given["canary"], given["stop_after"], given["weight"]), (30, 15, 30))
+            free = self.record(self.set("--priority", "none", "--stop-after", "none", "--stop-bounced", "none", "--canary", "none", "--json"))
+            self.assertEqual((free["canary"], free["stop_after"], free["stop_bounced"], free["weight"]), (0, 1000, 0, 10))
+            s = summary(volley("send", campaign, *route, "--json", check=0))
+            self.assertEqual((s["state"], s["delivered"]), ("finished", 60))
+
     def test_what_cannot_be_set_is_refused(self):
         with workdir() as where, Sink(where) as sink:
             campaign = write_campaign(where, 10)
@@ -167,6 +184,8 @@ class Steering(unittest.TestCase):
                                   (64, ["--stop-bounced", "0"]), (65, ["--end", "2020-01-01 00:00 UTC"])]:
                 with self.subTest(options=options):
                     self.set(*options, check=code)
+            for options in (["--canary", "0"], ["--stop-after", "0"], ["--priority", "0"], ["--canary", "few"]):
+                self.assertIn("or `none`", self.set(*options, check=64).stderr)
             self.assertIn("no campaign", volley("campaign", "set", "nobody", "--rate", "1/s", *self.data, check=65).stderr)
             self.assertIn("no canary", volley("campaign", "approve", "test", *self.data, check=65).stderr)
             for line in ('start = "tomorrow"', 'window = "mon 9-10 UTC"', "canary = 0", '[stop]\nafter = 5', '[stop]\nbounced = "0%"'):

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -148,6 +150,74 @@ TEST_F(EventRewriteTest, WhatACrashLeftGoes) {
   write(".rewrite", "ann@example.com\n");
   EXPECT_EQ(*rewrite_events(path_, edit), 0u);
   EXPECT_FALSE(fs::exists(path_ + ".rewrite"));
+}
+
+TEST_F(EventRewriteTest, TheLockHasTheModeOfTheLog) {
+  write("", "a\ndrop\n");
+  ASSERT_EQ(::chmod(path_.c_str(), 0640), 0);
+  ASSERT_EQ(*rewrite_events(path_, edit), 1u);
+  struct stat info {};
+  ASSERT_EQ(::stat((path_ + ".lock").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
+  EXPECT_EQ(info.st_uid, ::geteuid());
+}
+
+TEST_F(EventRewriteTest, ACopyIsNotMadeThroughALink) {
+  write("", "drop\n");
+  write(".other", "other\n");
+  // It comes after what a crash left was removed.
+  const auto link = [&](std::string_view line, std::string& changed) {
+    fs::remove(path_ + ".rewrite");
+    fs::create_symlink(path_ + ".other", path_ + ".rewrite");
+    return edit(line, changed);
+  };
+  EXPECT_FALSE(rewrite_events(path_, link).ok());
+  EXPECT_EQ(fs::file_size(path_ + ".other"), 6u);
+}
+
+// `volley forget` by root, beside an engine that has a user of its own.
+TEST_F(EventRewriteTest, WhatRootMakesIsTheLogsOwners) {
+  if (::geteuid() != 0) GTEST_SKIP() << "NOT TESTED: only root can give files away";
+  constexpr uid_t kSomebody = 65534;
+  write("", "drop\na\n");
+  write(".1", "change\n");
+  for (const std::string& name : {directory_.file(""), path_, path_ + ".1"})
+    ASSERT_EQ(::chown(name.c_str(), kSomebody, kSomebody), 0);
+  ASSERT_EQ(*rewrite_events(path_, edit), 2u);
+  for (const char* suffix : {"", ".1", ".lock"}) {
+    struct stat info {};
+    ASSERT_EQ(::stat((path_ + suffix).c_str(), &info), 0) << suffix;
+    EXPECT_EQ(info.st_uid, kSomebody) << suffix;
+    EXPECT_EQ(info.st_gid, kSomebody) << suffix;
+  }
+  // One that is root's from before is mended; its owner can do the same then.
+  ASSERT_EQ(::chown((path_ + ".lock").c_str(), 0, 0), 0);
+  ASSERT_EQ(*rewrite_events(path_, edit), 0u);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setgid(kSomebody) != 0 || ::setuid(kSomebody) != 0) ::_exit(2);
+    std::ofstream(path_, std::ios::app) << "drop\n";
+    const auto dropped = rewrite_events(path_, edit);
+    ::_exit(dropped.ok() && *dropped == 1 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// Not by that name: it would be somebody's way to another file.
+TEST_F(EventRewriteTest, RootGivesNoLinkedFileAway) {
+  if (::geteuid() != 0) GTEST_SKIP() << "NOT TESTED: only root can give files away";
+  write("", "a\n");
+  write(".secret", "s\n");
+  ASSERT_EQ(::chmod((path_ + ".secret").c_str(), 0600), 0);
+  fs::create_hard_link(path_ + ".secret", path_ + ".lock");
+  ASSERT_EQ(::chown(path_.c_str(), 65534, 65534), 0);
+  EXPECT_TRUE(rewrite_events(path_, edit).ok());
+  struct stat info {};
+  ASSERT_EQ(::stat((path_ + ".secret").c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, 0u);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
 }
 
 }  // namespace

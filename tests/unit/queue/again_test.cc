@@ -1,6 +1,7 @@
 // Those that failed, tried again: what is kept of them, and what counts then.
 #include <gtest/gtest.h>
 
+#include "queue/record.h"
 #include "tests/unit/queue/walker.h"
 
 namespace volley::queue {
@@ -146,6 +147,40 @@ TEST_F(AgainTest, TheSameRecipientMayFailAgain) {
   }
 }
 
+TEST_F(AgainTest, OutcomesAreThoseOfOneMomentWhileSomeAreTriedAgain) {
+  fail_some();
+  finish();
+  EXPECT_EQ(*store->tried_again("c"), 0u);
+  const OutcomeMoment before = *store->outcome_moment("c");
+  // Another process tries 3 again, and it is delivered, while the outcomes are read here.
+  const std::unique_ptr<Store> reader = redis.store(1);
+  std::map<uint64_t, Outcome> seen;
+  const auto visit = [&](const FinalOutcome& o) {
+    if (seen.empty()) {
+      EXPECT_EQ(again([](uint64_t n) { return n == 3; }), 1u);
+      EXPECT_TRUE(store->set_state("c", CampaignState::kRunning, "").ok());
+      engine->apply(**store->find("c"));
+      engine->deliver(engine->claim_one());
+    }
+    EXPECT_TRUE(seen.emplace(o.number, o.outcome).second) << o.number;
+    return true;
+  };
+  ASSERT_TRUE(reader->each_outcome("c", visit).ok());
+  EXPECT_EQ(seen.size(), 6u);
+  EXPECT_EQ(seen[3], Outcome::kBounced);
+  EXPECT_EQ(*store->tried_again("c"), 1u);
+  EXPECT_EQ(outcomes()[3], Outcome::kDelivered);
+  // By a moment before that, both: whoever walked the queue between them missed it.
+  std::multimap<uint64_t, Outcome> all;
+  const auto note = [&](const FinalOutcome& o) {
+    all.emplace(o.number, o.outcome);
+    return true;
+  };
+  ASSERT_TRUE(reader->each_outcome("c", note, {}, &before).ok());
+  EXPECT_EQ(all.size(), 7u);
+  EXPECT_EQ(all.count(3), 2u);
+}
+
 TEST_F(AgainTest, NotOfACancelledCampaignAndNothingIsLeftAfterAPurge) {
   fail_some();
   ASSERT_TRUE(store->set_state("c", CampaignState::kCancelled, "").ok());
@@ -155,6 +190,75 @@ TEST_F(AgainTest, NotOfACancelledCampaignAndNothingIsLeftAfterAPurge) {
   const Reply keys = redis.run({"KEYS", "*"});
   for (size_t i = 0; i < keys.view().size(); ++i)
     EXPECT_EQ(keys.view().at(i).text().find(":c"), std::string_view::npos) << keys.view().at(i).text();
+}
+
+TEST_F(AgainTest, NothingBringsBackWhatIsBeingPurged) {
+  fail_some();
+  EXPECT_EQ(store->begin_purge("c").error().code, Errc::kData);  // it runs
+  finish();
+  ASSERT_TRUE(store->begin_purge("c").ok());
+  ASSERT_TRUE(store->begin_purge("c").ok());
+  const Campaign marked = **store->find("c");
+  EXPECT_TRUE(marked.purging);
+  EXPECT_EQ(marked.reason, kBeingPurged);
+  const auto refused = [](const auto& result) {
+    return !result.ok() && result.error().message.find("is being purged") != std::string::npos;
+  };
+  EXPECT_TRUE(refused(store->reopen("c")));
+  EXPECT_TRUE(refused(store->set_state("c", CampaignState::kRunning, "")));
+  EXPECT_TRUE(refused(store->replace_content("c", "new", "f2", "example.org", false)));
+  EXPECT_TRUE(refused(store->approve("c")));
+  EXPECT_TRUE(refused(store->begin_import("c")));
+  EXPECT_TRUE(refused(store->blot("c")));
+  EXPECT_TRUE(refused(store->put_suppressions("c", "")));
+  EXPECT_EQ((**store->find("c")).revision, marked.revision);
+  // The one that marked it died; another ends it.
+  ASSERT_TRUE(redis.store(1)->purge("c").ok());
+  EXPECT_FALSE(store->find("c")->has_value());
+}
+
+TEST_F(AgainTest, WhatWasReopenedIsNotPurged) {
+  fail_some();
+  finish();
+  ASSERT_EQ(again([](uint64_t n) { return n == 3; }), 1u);
+  EXPECT_EQ(store->begin_purge("c").error().code, Errc::kData);
+  EXPECT_EQ(store->blot("c").error().code, Errc::kData);
+  EXPECT_EQ(walk_of(*store).all(), (Numbers{3}));
+  EXPECT_FALSE((**store->find("c")).purging);
+}
+
+// It was reopened, and ended again before this partition heard; whoever reopened it still tries.
+TEST_F(AgainTest, ALateRetryFindsThePartitionClosed) {
+  fail_some();
+  finish();
+  const uint64_t reopened = store->reopen("c")->revision;
+  ASSERT_TRUE(store->set_state("c", CampaignState::kRunning, "").ok());
+  ASSERT_TRUE(store->finish_if_done("c").ok());
+  const Campaign marked = *store->begin_purge("c");
+  // So much is kept that it does not go with the first step.
+  for (int i = 0; i < 200; ++i) {
+    std::vector<std::string> more = {"SADD", "volley:{p00}:kp:c"};
+    for (int j = 0; j < 100; ++j)
+      more.push_back("b|" + std::to_string(i) + "." + std::to_string(j) + ".example");
+    redis.run(more);
+  }
+  WalkFilter filter;
+  filter.failed = true;
+  WalkVisitor visitor;
+  int late = 0;
+  visitor.found = [&](const Found& found) {
+    if (late++ == 0) {
+      redis.run({"FCALL", "volley1_purge", "1", "volley:{p00}:", "c", "b:default", "0", "0", "1",
+                 std::to_string(marked.revision), "finished"});
+    }
+    const std::vector<size_t> first = {0};
+    EXPECT_NE(*store->change(Change::kAgain, found, first, reopened), ChangeResult::kChanged);
+    return Step::kOn;
+  };
+  ASSERT_TRUE(store->walk(filter, visitor).ok());
+  EXPECT_GT(late, 0);
+  EXPECT_EQ(counts_of(*store, "c").queued, 0u);
+  EXPECT_EQ(redis.text({"HGET", "volley:{p00}:c:c", "state"}), "finished");
 }
 
 TEST_F(AgainTest, ContentIsReplacedWhileItIsPausedOnly) {

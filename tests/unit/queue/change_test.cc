@@ -134,7 +134,7 @@ TEST_F(ChangeTest, RetryMakesDueAndWakesTheDomain) {
   Settlement s = engine->closing(second);
   s.remainder = second.chunk;
   s.remainder_recipients = 2;
-  s.ready_in_ms = 3600000;  // the domain rests
+  s.ready_in_ms = 60000;  // the domain rests
   ASSERT_EQ(*engine->settle(s), SettleResult::kApplied);
   EXPECT_TRUE(engine->claim().chunks.empty());
   EXPECT_EQ(change_of(*store, Change::kRetry, odd), 1u);
@@ -149,7 +149,7 @@ TEST_F(ChangeTest, WakeLeavesAloneWhatNobodyMayOffer) {
   EXPECT_EQ(*store->wake(to, 0), 0u);  // ready
   const Claimed claimed = engine->claim_one();
   EXPECT_EQ(*store->wake(to, 0), 0u);  // its owner works on it
-  engine->deliver(claimed, 3600000);
+  engine->deliver(claimed, 60000);
   EXPECT_EQ(*store->wake(to, 0), 1u);
   EXPECT_FALSE(engine->claim().chunks.empty());
 }

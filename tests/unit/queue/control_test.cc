@@ -174,6 +174,7 @@ TEST_F(ControlTest, PurgeLeavesNoTrace) {
   EXPECT_FALSE(store->purge("gone").ok());
   set("gone", CampaignState::kCancelled);
   EXPECT_EQ(store->purge("gone").error().code, Errc::kTempFail);  // in flight
+  EXPECT_TRUE((**store->find("gone")).purging);
   Settlement s = engine->closing(claimed);
   s.retries.push_back({3600000, 1, claimed.chunk});
   ASSERT_EQ(*engine->settle(s), SettleResult::kApplied);

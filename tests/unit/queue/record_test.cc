@@ -48,6 +48,23 @@ TEST(CampaignRecord, JsonRoundTrip) {
   EXPECT_FALSE(back->sign);
 }
 
+TEST(CampaignRecord, OneWhoseRecipientsWereDroppedIsNotReopened) {
+  Campaign c = closed(kFinished);
+  ASSERT_TRUE(*begin_blot(c));
+  EXPECT_FALSE(*begin_blot(c));
+  EXPECT_FALSE(reopen(c).ok());
+  ASSERT_TRUE(*end_blot(c, 7));
+  EXPECT_FALSE(*end_blot(c, 8));
+  EXPECT_EQ(c.blotted_ms, 7);
+  EXPECT_FALSE(*begin_blot(c));
+  EXPECT_FALSE(reopen(c).ok());
+  auto back = Campaign::from_json(c.to_json());
+  EXPECT_FALSE(back->knows_recipients());
+  c = closed(kRunning);
+  EXPECT_FALSE(begin_blot(c).ok());
+  EXPECT_FALSE(begin_purge(c).ok());
+}
+
 TEST(CampaignRecord, BadJson) {
   for (const char* text : {"", "[]", "{", "{}", R"({"id":"x"})", R"({"id":"x","state":"asleep"})",
                            R"({"id":"x","state":"running","weight":"heavy"})",

@@ -47,6 +47,43 @@ TEST_F(RecoveryTest, LeasesOfPartitions) {
   EXPECT_GT(again.epoch, two.epoch);
 }
 
+// The clock goes back by an hour: what was noted for a moment before lies an hour ahead.
+TEST_F(RecoveryTest, AnHourBackHidesNothingThatIsReady) {
+  Engine one(redis, "one");
+  one.own();
+  one.apply(running_campaign(*store, "c", 1, 2));
+  const std::string doms = "volley:{p00}:b:default:doms";
+  const std::string domain(redis.run({"ZRANGE", doms, "0", "0"}).view().at(0).text());
+  const auto noted_for = [&](int64_t from_now) {
+    redis.run({"ZADD", doms, std::to_string(*store->now_ms() + from_now), domain});
+  };
+  noted_for(60'000);  // it rests
+  const ClaimReply resting = one.claim();
+  EXPECT_TRUE(resting.chunks.empty());
+  EXPECT_GT(resting.next_due_ms, 50'000);
+  noted_for(3'600'000);
+  EXPECT_EQ(one.claim().chunks.size(), 1u);
+}
+
+TEST_F(RecoveryTest, AnHourBackDoesNotBringDeadEnginesToLife) {
+  Engine one(redis, "one");
+  const auto live = [&] {
+    return *one.await<uint64_t>([&](auto done) {
+      one.door.publish_status("{}", [done](uint64_t engines, uint64_t) { done(engines); });
+    });
+  };
+  const int64_t now = *store->now_ms();
+  redis.run({"HSET", "volley:{g}:alive", "two", std::to_string(now)});
+  EXPECT_EQ(live(), 2u);
+  redis.run({"HSET", "volley:{g}:alive", "two", std::to_string(now + 3'600'000)});
+  EXPECT_EQ(live(), 1u);
+  // Nor does what one of them had of a canary keep that from being out.
+  redis.run({"HSET", "volley:{c:c}:canary", "given", "50", "l:two",
+             "7|" + std::to_string(now + 3'600'000)});
+  const Grant grant = *one.await<Grant>([&](auto done) { one.door.grant("c", 0, 50, 0, done); });
+  EXPECT_TRUE(grant.all_out);
+}
+
 TEST_F(RecoveryTest, PartialProgressSurvivesACrash) {
   auto one = std::make_unique<Engine>(redis, "one");
   one->own();
