@@ -9,7 +9,7 @@ from .peer import HOST, Server
 CONFIG = {
     "smtp.ini": "listen=127.0.0.1:{port}\nnodes=0\n",
     "connection.ini": "[max]\ndata_line_length=1001\n[haproxy]\nhosts[] =\n[message]\n[uuid]\nbanner_chars=0\n",
-    "outbound.ini": "local_mx_ok=true\nenable_tls={tls}\nconcurrency_max={connections}\ntemp_fail_intervals=1s*100\n",
+    "outbound.ini": "local_mx_ok=true\nenable_tls={tls}\nconcurrency_max={connections}\ntemp_fail_intervals=5s*100\n",
     "log.ini": "[main]\nlevel=warn\nformat=default\n",
     "plugins": "to_sink\n",
     "me": "{host}\n",
@@ -28,7 +28,7 @@ exports.hook_get_mx = (next) => next(OK, {{ priority: 0, exchange: '{sink_host}'
 class Haraka(Server):
     name = "haraka"
     what = "one process, queue on disk"
-    unfair = "takes each message by SMTP; a connection per message"
+    unfair = "takes each message by SMTP; a connection per message; what got a 4xx waits 5 s at least"
     share = 1 / 40
     skips = {"W5": "its signer is a plugin that is not installed"}
 

@@ -38,11 +38,11 @@ class Mail:
                 addresses.write(address + "\n")
 
     def _write_body(self):
-        size, before, after, end = 3600, "", "\n\n", "Unsubscribe: https://example.com/u?t={{token}}\n"
+        size, before, after, end = 3650, "", "\n\n", "Unsubscribe: https://example.com/u?t={{token}}\n"
         if self.workload.page:
             size, before, after = 75_000, '<tr><td class="story"><p>', "</p></td></tr>\n"
         part = before + PARAGRAPH + after
-        body = part * max(1, size // len(part)) + end
+        body = part * -(-size // len(part)) + end  # `size` at least
         self.body.write_text(f"<html><body><table>\n{body}</table></body></html>\n" if self.workload.page else body)
 
     def _write_campaign(self):

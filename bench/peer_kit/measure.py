@@ -1,7 +1,9 @@
 """One run: a sink, a peer, and what both took."""
 
 import dataclasses
+import os
 import re
+import shutil
 import threading
 import time
 
@@ -73,12 +75,19 @@ class Bench:
         self.volley, self.ceiling, self.host, self.timeout = volley, ceiling, host, timeout
 
     def run(self, peer, workload, mail, messages, where, trace=()):
-        """Raises TimedOut and RuntimeError; whatever happens, nothing of it runs afterwards."""
+        """Raises TimedOut, RuntimeError and OSError; whatever happens, nothing of it runs or is on the disk afterwards."""
         where.mkdir()
+        try:
+            return self._run(peer, workload, mail, messages, where, trace)
+        finally:
+            shutil.rmtree(where, ignore_errors=True)
+
+    def _run(self, peer, workload, mail, messages, where, trace):
         with Group("sink") as sinks, Group("injector") as injectors, Group("peer") as peers:
             sink = Sink(sinks, where, self.volley, self.host, workload)
             job = Job(where, workload, mail, messages, sink, peers, injectors, self.volley, self.ceiling, self.timeout, trace)
             peer.prepare(job)
+            os.sync()  # what others left to be written is not this one's burden
             watch = MemoryWatch(peers)
             before = [group.cpu() for group in (peers, sinks, injectors)]
             start = time.monotonic()

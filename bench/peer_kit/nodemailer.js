@@ -21,18 +21,12 @@ const transport = nodemailer.createTransport({
   dkim: settings.key && { domainName: 'example.com', keySelector: 'volley', privateKey: fs.readFileSync(settings.key, 'utf8') },
 })
 
-async function send(row) {
+function send(row) {
   const values = Object.fromEntries(row.split(',').map((value, i) => [columns[i], value]))
   const text = body.replace(/{{(\w+)}}/g, (_, name) => values[name])
   const mail = { from: 'Example News <news@example.com>', to: values.email, subject: `News for ${values.first_name}` }
   mail[settings.page ? 'html' : 'text'] = text
-  for (;;) {
-    try {
-      return await transport.sendMail(mail)
-    } catch (error) {
-      if (!(error.responseCode >= 400 && error.responseCode < 500)) throw error
-    }
-  }
+  return transport.sendMail(mail)
 }
 
 // A few hundred at a time are in hand: enough to keep the pool busy, and not the whole list.
