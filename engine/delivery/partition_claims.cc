@@ -21,7 +21,7 @@ constexpr double kLeastAhead = 1024;
 constexpr uint32_t kMaxChunks = 8;
 constexpr uint32_t kMaxUrgentChunks = 2;
 constexpr uint32_t kReservePart = 8;  // an eighth of memory, for transactional mail
-constexpr uint32_t kMaxBurst = 4;     // chunks of a domain in one claim by name
+constexpr uint32_t kMaxBurst = 8;     // chunks of a domain in one claim by name
 constexpr uint64_t kBytesOfARecipient = 2048;
 
 // One domain on one lane; a partition is a function of the domain.

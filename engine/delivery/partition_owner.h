@@ -158,6 +158,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     unsigned site_loop = 0;
     TimePoint parked_at{};
     bool outstanding = false, closing = false, dead = false, fenced = false;
+    bool frees = false;  // its settlement offers the domain to "any" again
     Portion pending;
     std::vector<uint64_t> numbers;  // settled or on the way
   };
