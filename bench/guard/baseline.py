@@ -9,20 +9,21 @@ NOTE = ("Instructions of user space and system calls, per unit of work. Written 
         "memcpy() and the like by CPU, and valgrind shows all of these as the same one.")
 
 
-def limit(kind, per_message, tolerance, at_least):
-    return round(max(per_message * (1 + tolerance[kind]), at_least.get(kind, 0)), 4)
+def record_paths(paths):
+    return {name: {"unit": p["unit"], "instructions": round(p["instructions"], 1), "bytes": round(p["bytes"], 1),
+                   "functions": {f: round(n, 1) for f, n in top(p["functions"], TOP)}}
+            for name, p in paths.items()}
 
 
-def record(paths, compiler, calls, tolerance, at_least):
-    return {
-        "note": NOTE,
-        "compiler": compiler,
-        "paths": {name: {"unit": p["unit"], "instructions": round(p["instructions"], 1), "bytes": round(p["bytes"], 1),
-                         "functions": {f: round(n, 1) for f, n in top(p["functions"], TOP)}}
-                  for name, p in paths.items()},
-        "system_calls": {kind: {"per_message": round(calls[kind], 4), "limit": limit(kind, calls[kind], tolerance, at_least)}
-                         for kind in tolerance},
-    }
+def record_calls(calls, before, tolerance, at_least):
+    """What is within the limit of before is noise, which only adds: the lower value stays."""
+    kept = {}
+    for kind, more in tolerance.items():
+        now, old = round(calls.get(kind, 0), 4), before.get(kind)
+        if old and now <= old["limit"]:
+            now = min(now, old["per_message"])
+        kept[kind] = {"per_message": now, "limit": round(max(now * (1 + more), at_least.get(kind, 0)), 4)}
+    return kept
 
 
 def top(functions, most):
@@ -61,6 +62,6 @@ def over_limit(calls, recorded):
             for kind, r in recorded.items() if calls.get(kind, 0) > r["limit"]]
 
 
-def far_below(calls, recorded):
-    return [f"{kind}: {calls.get(kind, 0):.3f} per message, limit {r['limit']:.3f}"
-            for kind, r in recorded.items() if calls.get(kind, 0) < r["limit"] / 4]
+def far_below(calls, recorded, at_least):
+    return [f"{kind}: {calls.get(kind, 0):.3f} per message, recorded {r['per_message']:.3f}"
+            for kind, r in recorded.items() if kind not in at_least and calls.get(kind, 0) < r["per_message"] / 2]

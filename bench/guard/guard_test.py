@@ -43,11 +43,20 @@ class Paths(unittest.TestCase):
 
     def test_what_is_recorded_compares_equal(self):
         paths = {"message_data": path({"render": 600.04, "send": 400})}
-        calls, tolerance = {"syncs": 0.1, "writes": 0.2}, {"syncs": 2.0, "writes": 0.5}
-        written = baseline.record(paths, "GCC 12.2.0", calls, tolerance, {"writes": 1.05})
-        self.assertEqual(baseline.compare_paths(paths, written["paths"]), ([], []))
-        self.assertEqual(written["system_calls"]["syncs"], {"per_message": 0.1, "limit": 0.3})
-        self.assertEqual(written["system_calls"]["writes"]["limit"], 1.05)
+        self.assertEqual(baseline.compare_paths(paths, baseline.record_paths(paths)), ([], []))
+
+
+class Limits(unittest.TestCase):
+    def test_a_margin_goes_on_top_and_some_have_a_floor(self):
+        recorded = baseline.record_calls({"syncs": 0.1, "writes": 0.2}, {}, {"syncs": 2.0, "writes": 0.5}, {"writes": 1.05})
+        self.assertEqual(recorded, {"syncs": {"per_message": 0.1, "limit": 0.3},
+                                    "writes": {"per_message": 0.2, "limit": 1.05}})
+
+    def test_noise_does_not_creep_into_the_record(self):
+        before = {"reads": {"per_message": 1.03, "limit": 1.133}}
+        for now, kept in ((1.09, 1.03), (1.01, 1.01), (2.0, 2.0)):
+            recorded = baseline.record_calls({"reads": now}, before, {"reads": 0.1}, {})
+            self.assertEqual(recorded["reads"]["per_message"], kept)
 
 
 class Callgrind(unittest.TestCase):
@@ -80,7 +89,8 @@ class SystemCalls(unittest.TestCase):
         recorded = {"socket reads": {"per_message": 1.03, "limit": 1.08}}
         self.assertEqual(baseline.over_limit({"socket reads": 1.07}, recorded), [])
         self.assertIn("socket reads", baseline.over_limit({"socket reads": 2.0}, recorded)[0])
-        self.assertTrue(baseline.far_below({"socket reads": 0.2}, recorded))
+        self.assertTrue(baseline.far_below({"socket reads": 0.2}, recorded, {}))
+        self.assertEqual(baseline.far_below({"socket reads": 0.9}, recorded, {}), [])
 
 
 if __name__ == "__main__":

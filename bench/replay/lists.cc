@@ -48,9 +48,9 @@ uint64_t chunk_encode(uint64_t count) {
 // What ImportRun does with each row. The list is made in blocks that are read again and again, so that making it does not grow
 // with the count; duplicates are looked for in each block anew.
 uint64_t import_row(uint64_t count) {
-  constexpr uint64_t kRows = 1'000;
-  require(count % kRows == 0, "import_row counts in blocks of 1,000");
-  const ListFile list(csv(kRows, 10));
+  constexpr uint64_t kRows = 5'000;
+  require(count % kRows == 0, "import_row counts in blocks of 5,000");
+  const ListFile list(csv(kRows, 50));
   uint64_t bytes = 0;
   for (uint64_t block = 0; block < count / kRows; ++block) {
     auto reader = intake::ListReader::open(list.path(), "utf-8");

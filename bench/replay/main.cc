@@ -20,7 +20,7 @@ constexpr Path kPaths[] = {
      refusal},
     {"chunk_decode", "recipient", 5120, "chunk from the queue to recipients", chunk_decode},
     {"chunk_encode", "recipient", 5120, "recipients to a chunk", chunk_encode},
-    {"import_row", "row", 2000, "CSV row to packed row: parse, check, dedupe, group", import_row},
+    {"import_row", "row", 5000, "CSV row to packed row: parse, check, dedupe, group", import_row},
     {"record", "record", 1000, "outcome to journal entry and event log line", record},
     {"settlement", "recipient", 1280, "a chunk's outcomes to what the queue is told", settlement},
 };
