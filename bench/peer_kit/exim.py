@@ -58,6 +58,7 @@ class Exim(Server):
     unfair = "its number of connections cannot be capped; takes each message by SMTP; runs without its set-uid step, which costs more"
     share = 1 / 100
     per_connection = 10  # of more it only queues the rest
+    sessions = 10        # of 20 it refuses some: those before are not quite gone
     skips = {"W6": "makes a connection per message, many at a time"}
     settings = ""
 
@@ -86,3 +87,4 @@ class Tuned(Exim):
     what = "spool split, no message logs, no limits"
     settings = TUNED
     per_connection = 500
+    sessions = 20

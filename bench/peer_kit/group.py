@@ -20,8 +20,8 @@ def root():
     """Where groups can be made: beside this process, in the unified hierarchy."""
     mounts = [line.split() for line in open("/proc/mounts")]
     there = next((mount[1] for mount in mounts if mount[2] == "cgroup2"), None)
-    own = next(line.strip()[3:] for line in open("/proc/self/cgroup") if line.startswith("0::"))
-    if there is None or not os.access(there + own, os.W_OK):
+    own = next((line.strip()[3:] for line in open("/proc/self/cgroup") if line.startswith("0::")), None)
+    if there is None or own is None or not os.access(there + own, os.W_OK):
         raise NoGroups("needs root and a cgroup2 file system: they count CPU time and stop what was started")
     return pathlib.Path(there + own)
 
