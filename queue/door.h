@@ -46,6 +46,7 @@ struct Claimed {
   std::string
       done;  // progress already recorded: packed recipient numbers (see pack_numbers); usually empty
   uint32_t reclaims = 0;
+  bool more = true;  // the domain had more that is ready, or that is not known
 };
 
 struct ClaimReply {

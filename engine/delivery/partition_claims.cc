@@ -209,6 +209,7 @@ void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
   domain.wanting = false;
   domain.remaining += held->remaining;
   domain.chunk_size = held->remaining;
+  if (!claimed.more) domain.dry_until = loop_.now() + kDryFor;
   shard_[metrics::Metric::kQueueClaimedRecipients].add(held->remaining);
   // Nobody waits for a notification that is under way already.
   if (claimed.destination.lane == queue::Lane::kTransactional && p.state == State::kOwned) {

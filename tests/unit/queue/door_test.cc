@@ -57,6 +57,21 @@ TEST_F(DoorTest, ClaimSettleFinish) {
   EXPECT_EQ(engine->door.pending(), 0u);
 }
 
+// So that nobody asks for more of a domain that has none.
+TEST_F(DoorTest, AClaimSaysWhetherThereIsMore) {
+  start("c", 2, 1);
+  start("d", 1, 1, "other.example");
+  std::map<std::string, std::vector<bool>> more;
+  for (int i = 0; i < 2; ++i) {
+    for (const Claimed& c : engine->claim().chunks) {
+      more[c.destination.domain].push_back(c.more);
+      engine->deliver(c);
+    }
+  }
+  EXPECT_EQ(more["example.com"], (std::vector<bool>{true, false}));
+  EXPECT_EQ(more["other.example"], (std::vector<bool>{false}));
+}
+
 TEST_F(DoorTest, WantedTakesMoreOfABusyDomain) {
   start("c", 4, 2);
   const Claimed first = engine->claim_one();
