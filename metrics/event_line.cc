@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <charconv>
 #include <ctime>
 #include <iterator>
 
@@ -72,18 +73,33 @@ void append_field(std::string& out, std::string_view key, std::string_view value
 }
 
 void append_number(std::string& out, std::string_view key, uint32_t value) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":{}", key, value);
+  char digits[10];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  out += ",\"";
+  out += key;
+  out += "\":";
+  out.append(digits, end);
 }
 
-// "2025-11-03T09:14:07.031Z"
-void append_time(std::string& out, WallTime time) {
-  auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  std::time_t t = std::chrono::system_clock::to_time_t(seconds);
+std::string format_second(std::chrono::sys_seconds when) {
+  const std::time_t t = std::chrono::system_clock::to_time_t(when);
   std::tm utc{};
   gmtime_r(&t, &utc);
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-                 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                 utc.tm_sec, (time - seconds).count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+// "2025-11-03T09:14:07.031Z"; thousands of lines share a second.
+void append_time(std::string& out, WallTime time) {
+  thread_local std::pair<std::chrono::sys_seconds, std::string> last;
+  const auto second = std::chrono::floor<std::chrono::seconds>(time);
+  if (last.second.empty() || last.first != second) last = {second, format_second(second)};
+  const auto ms = static_cast<unsigned>((time - second).count());
+  const char tail[] = {'.', static_cast<char>('0' + ms / 100),
+                       static_cast<char>('0' + ms / 10 % 10), static_cast<char>('0' + ms % 10),
+                       'Z'};
+  out += last.second;
+  out.append(tail, sizeof tail);
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ namespace volley::metrics {
 namespace {
 
 constexpr std::chrono::seconds kRetryPause{1};
+constexpr std::chrono::milliseconds kGather{
+    10};  // lines of so long share a write, which locks and looks at the file
 // One write: large enough to be cheap, small enough for rotation to hit its mark.
 constexpr size_t kSlice = size_t{256} << 10;
 
@@ -174,6 +176,7 @@ void EventLog::Impl::run() {
       std::unique_lock lock(mutex);
       wake.wait(lock, [this] { return !incoming.empty() || stopping; });
       if (incoming.empty()) return;
+      if (!retry_now) wake.wait_for(lock, kGather, [this] { return stopping || retry_now; });
       batch.clear();
       batch.swap(incoming);
       retry_now = false;

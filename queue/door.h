@@ -46,6 +46,7 @@ struct Claimed {
   std::string
       done;  // progress already recorded: packed recipient numbers (see pack_numbers); usually empty
   uint32_t reclaims = 0;
+  bool more = true;  // the domain had more that is ready, or that is not known
 };
 
 struct ClaimReply {
@@ -74,7 +75,7 @@ struct Grant {
 
 struct Retry {
   int64_t delay_ms =
-      0;  // from now; rounded up to the queue's 5 s wheel (tests: finer by meta record)
+      0;  // from now; rounded up to a turn of the queue's wheel: an eighth of it, 250 ms to 5 s (tests: finer by meta record)
   uint32_t recipients = 0;
   std::string chunk;
 };

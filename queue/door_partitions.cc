@@ -22,6 +22,7 @@ Claimed to_claimed(const ReplyView& fields) {
   out.chunk = fields.at(4).text();
   out.done = fields.at(5).text();
   out.reclaims = static_cast<uint32_t>(fields.at(6).unsigned_number());
+  out.more = fields.size() < 8 || fields.at(7).number() != 0;
   return out;
 }
 

@@ -17,7 +17,7 @@
 namespace volley::cli {
 namespace {
 
-constexpr Duration kPoll = std::chrono::milliseconds(200);
+constexpr Duration kPoll = std::chrono::milliseconds(100);
 constexpr Duration kDrainLimit = std::chrono::seconds(30);
 constexpr Duration kTroublePatience = std::chrono::seconds(3);
 constexpr Duration kLookPatience =

@@ -1,5 +1,10 @@
 // volley sink: the test receiver, until interrupted.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <thread>
 
 #include "base/log.h"
@@ -15,7 +20,7 @@ namespace {
 struct Options {
   sink::Options sink;
   std::vector<std::string> rules, delays, left_out;
-  std::string limits, max_size, login, mechanisms, tls;
+  std::string limits, max_size, login, mechanisms, tls, totals;
   uint32_t max_rcpts = 0;
   bool no_starttls = false, no_pipelining = false;
 };
@@ -56,15 +61,58 @@ Status read_options(Options& options) {
   return {};
 }
 
+// The totals so far, in a file: what a benchmark watches, because it costs the sink nothing per message.
+class TotalsFile {
+ public:
+  TotalsFile() = default;
+  ~TotalsFile() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  TotalsFile(const TotalsFile&) = delete;
+  TotalsFile& operator=(const TotalsFile&) = delete;
+
+  Status open(const std::string& path) {
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd_ < 0) return Error{Errc::kCantCreate, path + ": " + std::strerror(errno)};
+    return {};
+  }
+
+  // Numbers only grow, so a new line covers the whole of the one before.
+  Status write(const sink::Totals& totals) {
+    if (fd_ < 0) return {};
+    char line[160];
+    const int size = std::snprintf(line, sizeof line, "{\"connections\":%llu,\"messages\":%llu,\"bytes\":%llu,\"refused\":%llu}\n",
+                                   static_cast<unsigned long long>(totals.connections), static_cast<unsigned long long>(totals.messages),
+                                   static_cast<unsigned long long>(totals.bytes), static_cast<unsigned long long>(totals.refused));
+    if (last_ == line) return {};
+    last_ = line;
+    if (::pwrite(fd_, line, static_cast<size_t>(size), 0) == size) return {};
+    return Error{Errc::kIo, std::string("--totals: ") + std::strerror(errno)};
+  }
+
+ private:
+  int fd_ = -1;
+  std::string last_;
+};
+
 int run_sink(Options& options) {
   watch_interrupts();
   set_log_level(LogLevel::kWarn);
   if (Status status = read_options(options); !status) return report(status.error());
   auto sink = sink::Sink::start(options.sink);
   if (!sink) return report(sink.error());
+  TotalsFile file;
+  if (!options.totals.empty()) {
+    if (Status status = file.open(options.totals); !status) return report(status.error());
+  }
   std::printf("listening %s\n", (*sink)->address().c_str());
   std::fflush(stdout);
-  while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (;;) {
+    const bool last = interrupted();  // before the totals are taken: they are the final ones then
+    if (Status status = file.write((*sink)->totals()); !status) return report(status.error());
+    if (last) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
   const sink::Totals totals = (*sink)->totals();
   std::fprintf(stderr, "%llu connections, %llu messages, %llu bytes, %llu refused\n",
                static_cast<unsigned long long>(totals.connections), static_cast<unsigned long long>(totals.messages),
@@ -123,6 +171,7 @@ void add_sink(Command& root, Context& context) {
   Command command = root.subcommand("sink", "a receiver to test against: accepts everything, keeps nothing; rude on request");
   command.text("--listen", options->sink.listen, "default 127.0.0.1:2525; port 0 takes a free one", "HOST:PORT");
   command.text("--log", options->sink.log, "one JSON line per message, there before its 250", "FILE");
+  command.text("--totals", options->totals, "what it took so far, one JSON line, kept up to date", "FILE");
   command.number("--threads", options->sink.threads, "loops", 1, 64);
   add_offers(command, *options);
   add_tls(command, *options);

@@ -21,7 +21,7 @@ constexpr double kLeastAhead = 1024;
 constexpr uint32_t kMaxChunks = 8;
 constexpr uint32_t kMaxUrgentChunks = 2;
 constexpr uint32_t kReservePart = 8;  // an eighth of memory, for transactional mail
-constexpr uint32_t kWorksOfADomain = 3;
+constexpr uint32_t kMaxBurst = 8;     // chunks of a domain in one claim by name
 constexpr uint64_t kBytesOfARecipient = 2048;
 
 // One domain on one lane; a partition is a function of the domain.
@@ -86,17 +86,19 @@ void PartitionOwner::claim_wanted(Partition& p) {
   request.max_chunks = chunks_to_claim();
   Asked asked;
   std::vector<std::string>& wanted = asked.wanted;
-  while (!p.wants.empty() && wanted.size() < request.max_chunks) {
+  while (!p.wants.empty() && request.wanted.size() < request.max_chunks) {
     const std::string key = *p.wants.begin();
     p.wants.erase(p.wants.begin());
     const auto domain = domains_.find(key);
     if (domain == domains_.end()) continue;
     domain->second.wanting = true;
-    request.wanted.push_back(domain->second.destination);
+    const size_t room = request.max_chunks - request.wanted.size();
+    const size_t chunks = std::min<size_t>(domain->second.burst, room);
+    request.wanted.insert(request.wanted.end(), chunks, domain->second.destination);
     wanted.push_back(key);
   }
   if (wanted.empty()) return;
-  request.max_chunks = static_cast<uint32_t>(wanted.size());
+  request.max_chunks = static_cast<uint32_t>(request.wanted.size());
   asked.reserved = request.max_chunks * queue::kMaxChunkRecipients;
   p.claiming_wanted = true;
   reserved_ += asked.reserved;
@@ -116,6 +118,7 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
   if (!reply.ok()) {
     if (mine) lose(p, reply.error().message);
   } else {
+    for (const auto& key : asked.wanted) adapt_burst(key);
     for (const auto& chunk : reply->chunks) admit(p, chunk);
     if (asked.urgent) {
       if (reply->chunks.empty()) p.urgent_at = loop_.now() + kPollUrgent;
@@ -135,6 +138,18 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
   }
   wanted_over(p, asked.wanted);
   run();
+}
+
+// A claim takes as long as the queue's disk; what a domain sends meanwhile has to be here already.
+void PartitionOwner::adapt_burst(const std::string& domain_key) {
+  const auto found = domains_.find(domain_key);
+  if (found == domains_.end()) return;
+  Domain& domain = found->second;
+  if (domain.remaining < domain.chunk_size) {
+    domain.burst = std::min(domain.burst * 2, kMaxBurst);
+  } else if (domain.remaining > 3 * domain.chunk_size * domain.burst) {
+    domain.burst = std::max(domain.burst / 2, 1u);
+  }
 }
 
 // Those that got nothing are not asked for again at once; one whose works ended meanwhile goes back to "any".
@@ -194,6 +209,7 @@ void PartitionOwner::admit(Partition& p, const queue::Claimed& claimed) {
   domain.wanting = false;
   domain.remaining += held->remaining;
   domain.chunk_size = held->remaining;
+  if (!claimed.more) domain.dry_until = loop_.now() + kDryFor;
   shard_[metrics::Metric::kQueueClaimedRecipients].add(held->remaining);
   // Nobody waits for a notification that is under way already.
   if (claimed.destination.lane == queue::Lane::kTransactional && p.state == State::kOwned) {
@@ -307,7 +323,7 @@ void PartitionOwner::maybe_want(const std::string& domain_key) {
   if (found == domains_.end() || stopping_) return;
   Domain& domain = found->second;
   Partition& p = at(domain.partition);
-  if (p.state != State::kOwned || domain.wanting || !domain.path || domain.works >= kWorksOfADomain)
+  if (p.state != State::kOwned || domain.wanting || !domain.path || domain.works > 2 * domain.burst)
     return;
   if (loop_.now() < domain.dry_until || loop_.now() < domain.rest_until) return;
   const bool low = domain.remaining * 2 < domain.chunk_size;

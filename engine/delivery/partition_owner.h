@@ -125,6 +125,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     uint32_t works = 0;
     uint64_t remaining = 0;   // recipients of its works not settled
     uint64_t chunk_size = 0;  // of the last one
+    uint32_t burst = 1;       // chunks to claim by name at a time
     TimePoint rest_until{}, dry_until{};
     bool wanting = false;  // a claim by name is under way
     std::shared_ptr<const Path> path;
@@ -157,6 +158,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     unsigned site_loop = 0;
     TimePoint parked_at{};
     bool outstanding = false, closing = false, dead = false, fenced = false;
+    bool frees = false;  // its settlement offers the domain to "any" again
     Portion pending;
     std::vector<uint64_t> numbers;  // settled or on the way
   };
@@ -191,6 +193,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   void claim_wanted(Partition& p);
   void on_claimed(uint32_t number, uint64_t epoch, const Asked& asked,
                   Result<queue::ClaimReply> reply);
+  void adapt_burst(const std::string& domain_key);
   void wanted_over(Partition& p, const std::vector<std::string>& wanted);
   void admit(Partition& p, const queue::Claimed& claimed);
   void use_route(Held& held, const RouteAnswer& answer);

@@ -126,6 +126,7 @@ void PartitionOwner::settle_next(Held& held) {
     const bool last = domain.works == 0 && !domain.wanting;
     const bool urgent = domain.destination.lane == queue::Lane::kTransactional;
     if (last || urgent) settlement.ready_in_ms = ready_in(domain);
+    held.frees = settlement.ready_in_ms >= 0;
     settled_some(held, held.remaining);
     if (last) {
       at(held.partition).wants.erase(held.domain);
@@ -172,7 +173,7 @@ void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResul
   if (replay_.settled(held->partition, held->lease))
     log_debug("an outcome of an earlier run is settled");
   delivery_.lease_closed(held->partition, held->lease, held->site_loop);
-  p.poll_at = std::min(p.poll_at, loop_.now());
+  if (held->frees) p.poll_at = std::min(p.poll_at, loop_.now());
   let_go(*held);
   run();
 }

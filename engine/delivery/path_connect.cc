@@ -10,6 +10,7 @@ namespace volley::delivery {
 namespace {
 
 constexpr size_t kAddresses = 5;
+constexpr int64_t kWorthAnew = 16;  // messages that wait, for each session
 constexpr smtp::EnhancedCode kNoDns{4, 4, 3};
 constexpr smtp::EnhancedCode kUnroutable{4, 4, 4};
 constexpr smtp::EnhancedCode kNoTrust{4, 7, 5};
@@ -163,6 +164,17 @@ smtp::Chunking PathPool::chunking(const HostFacts& facts) const {
       break;
   }
   return facts.proven ? smtp::Chunking::kStream : smtp::Chunking::kNever;
+}
+
+// Opened before its host had proven itself: with much to send, another connection that streams is worth its handshake. A quarter of
+// them at a time.
+bool PathPool::outgrown(const Session& session) const {
+  const Host& host = *session.host();
+  if (session.streams() || !session.caps().chunking || host.delivered < kProvenAfter) return false;
+  const size_t sessions = sessions_.size();
+  if (lanes_.waiting() < kWorthAnew * static_cast<int64_t>(sessions)) return false;
+  if (closing() * 4 >= std::max<size_t>(sessions, 4)) return false;
+  return chunking(tools_.memory.hosts.facts(host.key, wall_now())) == smtp::Chunking::kStream;
 }
 
 smtp::ClientOptions PathPool::client_options(const HostFacts& facts, const TlsPlan& plan) {

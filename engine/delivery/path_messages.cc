@@ -97,6 +97,10 @@ bool PathPool::next_message(Session& session, Message& message) {
     if (tools_.turns.make_room(runner_)) session.quit();
     return false;
   }
+  if (outgrown(session)) {
+    session.quit();
+    return false;
+  }
   if (session.submitted() >= kFairShare && runner_.yield_one()) {
     session.quit();
     return false;

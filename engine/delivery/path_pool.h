@@ -106,6 +106,7 @@ class PathPool final : public Session::Owner, public dns::Resolver::Receiver {
                      TimePoint now);
   smtp::ClientOptions client_options(const HostFacts& facts, const TlsPlan& plan);
   smtp::Chunking chunking(const HostFacts& facts) const;
+  bool outgrown(const Session& session) const;
   void report_tls(const Session& session, const SessionEnd* end);
   bool learn(Host& host, smtp::Quirks shown);
   void host_failed(Host& host, const smtp::Outcome& outcome, TimePoint now);

@@ -105,6 +105,7 @@ class Session final : public net::StreamListener {
   bool tls() const { return client_.tls(); }
   const net::TlsInfo& tls_info() const { return tls_info_; }
   const TlsPlan& plan() const { return options_.plan; }
+  bool streams() const { return options_.client.chunking == smtp::Chunking::kStream; }
   const smtp::Capabilities& caps() const { return client_.caps(); }
   uint32_t recipient_limit() const { return options_.recipients; }
   void limit_recipients(uint32_t most) {  // 0: nothing was said

@@ -10,6 +10,8 @@
 namespace volley::delivery {
 namespace {
 
+constexpr Duration kGlance = std::chrono::milliseconds(100);
+constexpr unsigned kLooks = 3;
 constexpr uint64_t kLeastGrant = 50;  // of a canary's recipients
 constexpr uint64_t kGrants = 10;  // that a canary is given out in, so that every engine has some
 
@@ -32,11 +34,32 @@ Steward::Steward(net::Loop& loop, queue::Door& door, CampaignCache& campaigns,
       shard_(shard),
       history_(history),
       seal_journals_(std::move(seal_journals)),
-      timer_(loop, [this] { round(); }) {}
+      timer_(loop, [this] { round(); }),
+      glance_timer_(loop, [this] { glance(); }) {}
 
-void Steward::start() { round(); }
+void Steward::start() {
+  round();
+  glance();
+}
+
+// A campaign of which an engine has just had the last in hand is over, mostly: whoever waits for it need not wait for the next round.
+void Steward::glance() {
+  glance_timer_.set_after(kGlance);
+  for (const auto& [id, record] : campaigns_.records()) {
+    if (!queue::may_finish(record)) continue;
+    unsigned& looks = looks_[id];
+    if (campaigns_.control(id)->in_memory.load(std::memory_order_relaxed) > 0) {
+      looks = kLooks;
+    } else if (looks > 0 && door_.connected()) {
+      --looks;
+      look_at(record);
+    }
+  }
+}
 
 void Steward::round() {
+  std::erase_if(looks_,
+                [this](const auto& one) { return !campaigns_.records().contains(one.first); });
   timer_.set_after(std::chrono::seconds(1));
   if (!door_.connected()) return;  // calls would only pile up
   history_.tick();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 
@@ -29,6 +30,7 @@ class Steward {
 
  private:
   void round();
+  void glance();
   void look_at_clock();
   void look_at(const queue::Campaign& record);
   void ration_canary(const queue::Campaign& record);
@@ -42,9 +44,10 @@ class Steward {
   HistoryKeeper& history_;
   ClockWatch clock_;
   std::function<void()> seal_journals_;
-  uint64_t seals_ = 0;           // asked for so far
-  std::set<std::string> asked_;  // campaigns whose canary's grant is under way
-  net::Timer timer_;
+  uint64_t seals_ = 0;                     // asked for so far
+  std::set<std::string> asked_;            // campaigns whose canary's grant is under way
+  std::map<std::string, unsigned> looks_;  // by campaign: at glances to come, whether it is over
+  net::Timer timer_, glance_timer_;
 };
 
 }  // namespace volley::delivery

@@ -56,24 +56,24 @@ std::vector<Field> split_fields(std::string_view block) {
   return fields;
 }
 
-std::vector<std::string> names_to_sign(std::string_view header_block) {
-  const std::vector<Field> fields = split_fields(header_block);
+std::vector<std::string_view> names_to_sign(std::span<const Field> fields) {
   auto count = [&](std::string_view name) {
     return std::count_if(fields.begin(), fields.end(),
                          [&](const Field& field) { return field.name == name; });
   };
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
+  names.reserve(fields.size() + kOversigned.size());
   for (std::string_view name : kOversigned) {
-    names.insert(names.end(), static_cast<size_t>(count(name)) + 1, std::string(name));
+    names.insert(names.end(), static_cast<size_t>(count(name)) + 1, name);
   }
   for (std::string_view name : kSigned) {
-    names.insert(names.end(), static_cast<size_t>(count(name)), std::string(name));
+    names.insert(names.end(), static_cast<size_t>(count(name)), name);
   }
   return names;
 }
 
 // The signature's field up to and including "b=".
-std::string open_signature(const DkimSigner& signer, std::span<const std::string> names,
+std::string open_signature(const DkimSigner& signer, std::span<const std::string_view> names,
                            std::string_view body_hash, WallTime when) {
   std::string field = fmt::format(
       "DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={};\r\n s={}; t={};\r\n h=",
@@ -103,6 +103,17 @@ void append_folded_base64(std::string_view text, std::string& out) {
     out += text.substr(at, size);
     at += size;
   }
+}
+
+// Nothing to do, mostly: no tab, no two blanks in a row, none at a line's end. Without a branch, so that it is a few bytes at a time.
+bool is_relaxed(std::string_view body) {
+  unsigned char bad = 0;
+  for (size_t i = 0; i + 1 < body.size(); ++i) {
+    const char c = body[i], next = body[i + 1];
+    bad |=
+        static_cast<unsigned char>((c == '\t') | ((c == ' ') & ((next == ' ') | (next == '\r'))));
+  }
+  return bad == 0 && (body.empty() || !blank(body.back()));
 }
 
 // One line of a body, relaxed: runs of blanks become one, none at the end.
@@ -139,17 +150,28 @@ void append_relaxed_body(std::string_view body, std::string& out) {
 }
 
 std::string relaxed_body_hash(std::string_view body) {
-  std::string canonical;
-  canonical.reserve(body.size() + 2);
-  append_relaxed_body(body, canonical);
-  const auto digest = Sha256::of(canonical);
+  Sha256 hash;
+  if (is_relaxed(body)) {
+    while (body.ends_with("\r\n")) body.remove_suffix(2);
+    hash.update(body);
+    if (!body.empty()) hash.update("\r\n");
+  } else {
+    std::string canonical;
+    canonical.reserve(body.size() + 2);
+    append_relaxed_body(body, canonical);
+    hash.update(canonical);
+  }
+  const auto digest = hash.finish();
   return base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
-std::string relaxed_header(std::string_view field) {
+namespace {
+
+void append_relaxed_header(std::string_view field, std::string& out) {
   const size_t colon = std::min(field.find(':'), field.size());
-  std::string out = ascii_lower(field.substr(0, colon));
-  while (!out.empty() && blank(out.back())) out.pop_back();
+  std::string_view name = field.substr(0, colon);
+  while (!name.empty() && blank(name.back())) name.remove_suffix(1);
+  for (const char c : name) out += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
   out += ':';
   const size_t start = out.size();
   bool gap = false;
@@ -163,23 +185,41 @@ std::string relaxed_header(std::string_view field) {
     gap = false;
     out += c;
   }
+}
+
+// names: in lower case.
+std::string signing_input(std::span<const Field> fields, std::span<const std::string_view> names,
+                          std::string_view signature_field) {
+  std::vector<bool> taken(fields.size());
+  std::string input;
+  input.reserve(1024);
+  for (const std::string_view name : names) {
+    size_t at = fields.size();
+    while (at > 0 && (taken[at - 1] || fields[at - 1].name != name)) --at;
+    if (at == 0) continue;
+    taken[at - 1] = true;  // the next of this name is the one above
+    append_relaxed_header(fields[at - 1].text, input);
+    input += "\r\n";
+  }
+  append_relaxed_header(signature_field, input);
+  return input;
+}
+
+}  // namespace
+
+std::string relaxed_header(std::string_view field) {
+  std::string out;
+  append_relaxed_header(field, out);
   return out;
 }
 
 std::string dkim_signing_input(std::string_view header_block, std::span<const std::string> names,
                                std::string_view signature_field) {
-  std::vector<Field> fields = split_fields(header_block);
-  std::string input;
-  for (const std::string& name : names) {
-    const std::string wanted = ascii_lower(name);
-    const auto found = std::find_if(fields.rbegin(), fields.rend(),
-                                    [&](const Field& field) { return field.name == wanted; });
-    if (found == fields.rend()) continue;
-    input += relaxed_header(found->text);
-    input += "\r\n";
-    found->name.clear();  // the next of this name is the one above
-  }
-  return input + relaxed_header(signature_field);
+  std::vector<std::string> lower;
+  lower.reserve(names.size());
+  for (const std::string& name : names) lower.push_back(ascii_lower(name));
+  const std::vector<std::string_view> views(lower.begin(), lower.end());
+  return signing_input(split_fields(header_block), views, signature_field);
 }
 
 Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signers, WallTime when) {
@@ -190,11 +230,12 @@ Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signer
   }
   const std::string_view block = std::string_view(message).substr(0, end + 2);
   const std::string body_hash = relaxed_body_hash(std::string_view(message).substr(end + 4));
-  const std::vector<std::string> names = names_to_sign(block);
+  const std::vector<Field> fields = split_fields(block);
+  const std::vector<std::string_view> names = names_to_sign(fields);
   std::string signatures;
   for (const DkimSigner* signer : signers) {
     std::string field = open_signature(*signer, names, body_hash, when);
-    const auto raw = signer->key.sign(dkim_signing_input(block, names, field));
+    const auto raw = signer->key.sign(signing_input(fields, names, field));
     if (!raw.ok()) return raw.error();
     append_folded_base64(base64(*raw), field);
     signatures += field;

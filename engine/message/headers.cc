@@ -239,19 +239,31 @@ Status append_uris(std::string_view name, std::span<const std::string> uris, std
   return {};
 }
 
-std::string date_header(WallTime when) {
+namespace {
+
+std::string format_date(std::chrono::sys_seconds when) {
   using namespace std::chrono;
   constexpr std::array kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   constexpr std::array kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const auto day = floor<days>(when);
   const year_month_day date(day);
-  const hh_mm_ss clock(floor<seconds>(when - day));
+  const hh_mm_ss clock(when - day);
   return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} +0000", kDays[weekday(day).c_encoding()],
                      static_cast<unsigned>(date.day()),
                      kMonths[static_cast<unsigned>(date.month()) - 1],
                      static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
                      clock.seconds().count());
+}
+
+}  // namespace
+
+// All messages of a campaign have the same.
+std::string date_header(WallTime when) {
+  thread_local std::pair<std::chrono::sys_seconds, std::string> last;
+  const auto second = std::chrono::floor<std::chrono::seconds>(when);
+  if (last.second.empty() || last.first != second) last = {second, format_date(second)};
+  return last.second;
 }
 
 }  // namespace volley::message

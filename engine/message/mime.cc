@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/base64.h"
+#include "base/line_scan.h"
 
 namespace volley::message {
 namespace {
@@ -25,32 +25,6 @@ constexpr std::array<bool, 256> kQpSafe = qp_table();
 void append_hex(unsigned char c, std::string& out) {
   const char text[3] = {'=', kHex[c >> 4], kHex[c & 15]};
   out.append(text, 3);
-}
-
-size_t count_non_ascii(std::string_view text) {
-  size_t count = 0, at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + at, 8);
-    word &= 0x8080808080808080u;
-    if (word) count += static_cast<size_t>(__builtin_popcountll(word));
-  }
-  for (; at < text.size(); ++at) count += static_cast<unsigned char>(text[at]) >> 7;
-  return count;
-}
-
-bool lines_fit_7bit(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const char* start = text.data() + at;
-    const void* newline = std::memchr(start, '\n', text.size() - at);
-    size_t length = newline ? static_cast<size_t>(static_cast<const char*>(newline) - start)
-                            : text.size() - at;  // counts the CR, which is one octet of slack
-    if (length > kMaxLine) return false;
-    if (*start == 'F' && std::string_view(start, length).starts_with("From ")) return false;
-    if (*start == '-' && std::string_view(start, length).starts_with("--=")) return false;
-    at += length + 1;
-  }
-  return true;
 }
 
 // Room for `need` more characters on the line, else a soft break; one column stays free for a later
@@ -110,10 +84,15 @@ std::string_view name_of(TransferEncoding encoding) {
 }
 
 TransferEncoding choose_encoding(std::string_view text) {
-  const size_t foreign = count_non_ascii(text);
+  bool risky = false;
+  const LineScan scan = scan_lines(text, [&](size_t at) {
+    const std::string_view line = text.substr(at);
+    risky = risky || line.starts_with("From ") || line.starts_with("--=");
+  });
   // Above a third, base64 (4/3 of the size) is clearly smaller than quoted-printable (3 for each).
-  if (foreign > text.size() / 3) return TransferEncoding::kBase64;
-  if (foreign > 0 || !lines_fit_7bit(text)) return TransferEncoding::kQuotedPrintable;
+  if (scan.eight_bit > text.size() / 3) return TransferEncoding::kBase64;
+  if (scan.eight_bit > 0 || risky || scan.longest >= kMaxLine)
+    return TransferEncoding::kQuotedPrintable;
   return TransferEncoding::k7bit;
 }
 

@@ -1,5 +1,6 @@
 #include "engine/message/renderer.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -261,8 +262,8 @@ Status Renderer::return_path(const RecipientView& recipient, std::string& out) c
 std::string Renderer::message_id(uint64_t number, const Stamp& stamp) const {
   // The revision: what is changed and sent again under the same name has other ids.
   const auto revision = static_cast<uint32_t>(impl_->seed(number));
-  return fmt::format("{}.{}.{:08x}@{}", impl_->tag, impl_->same_for_all ? 0 : number, revision,
-                     stamp.host.empty() ? std::string_view(from_domain()) : stamp.host);
+  return fmt::format(FMT_COMPILE("{}.{}.{:08x}@{}"), impl_->tag, impl_->same_for_all ? 0 : number,
+                     revision, stamp.host.empty() ? std::string_view(from_domain()) : stamp.host);
 }
 
 bool Renderer::same_for_all() const { return impl_->same_for_all; }

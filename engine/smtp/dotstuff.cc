@@ -1,7 +1,8 @@
 #include "engine/smtp/dotstuff.h"
 
-#include <algorithm>
 #include <cstring>
+
+#include "base/line_scan.h"
 
 namespace volley::smtp {
 namespace {
@@ -15,37 +16,17 @@ size_t find_byte(std::string_view text, size_t from, char c) {
             : std::string_view::npos;
 }
 
-bool has_high_bit(std::string_view text) {
-  uint64_t high = 0;
-  size_t at = 0;
-  for (; at + sizeof(high) <= text.size(); at += sizeof(high)) {
-    uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, sizeof(word));
-    high |= word;
-  }
-  for (; at < text.size(); ++at) high |= static_cast<unsigned char>(text[at]);
-  return (high & 0x8080808080808080u) != 0;
-}
-
 }  // namespace
 
 BodyScan scan_body(std::string_view body) {
   BodyScan scan;
-  scan.nul = find_byte(body, 0, '\0') != std::string_view::npos;
+  const LineScan lines = scan_lines(body, [&](size_t at) { scan.dot_lines += body[at] == '.'; });
+  scan.nul = lines.nul;
   scan.ends_crlf = body.empty() || body.ends_with("\r\n");
-  scan.eight_bit = has_high_bit(body);
-  for (size_t at = 0; at < body.size();) {
-    if (body[at] == '.') ++scan.dot_lines;
-    const size_t lf = find_byte(body, at, '\n');
-    const size_t end = std::min(lf, body.size());
-    size_t length = end - at;
-    const bool crlf = lf != std::string_view::npos && end > at && body[end - 1] == '\r';
-    if (lf != std::string_view::npos && !crlf) scan.bare_lf = true;
-    if (crlf) --length;
-    if (length > 0 && std::memchr(body.data() + at, '\r', length)) scan.bare_cr = true;
-    if (length > kLineMax) scan.long_line = true;
-    at = end + 1;
-  }
+  scan.eight_bit = lines.eight_bit > 0;
+  scan.bare_lf = lines.bare_lf;
+  scan.bare_cr = lines.bare_cr;
+  scan.long_line = lines.longest > kLineMax;
   return scan;
 }
 

@@ -95,12 +95,14 @@ local function take(ctx, lt, dom)
         ctx.flight[camp] = (ctx.flight[camp] or 0) + count
         redis.call('HSET', P .. 'inf', n, pack_lease{epoch = ctx.epoch, lt = lt, camp = camp, dom = dom,
                                                      count = count, seq = 0, reclaims = 0})
-        ctx.out[#ctx.out + 1] = {n, lt, camp, dom, chunk, '', 0}
+        local more = 1
         if redis.call('EXISTS', q) == 0 then
           redis.call('ZREM', dc, camp)
+          more = redis.call('EXISTS', dc)
         else
           redis.call('ZINCRBY', dc, count * 100 / c.weight, camp)
         end
+        ctx.out[#ctx.out + 1] = {n, lt, camp, dom, chunk, '', 0, more}
         redis.call('ZADD', P .. lt .. ':doms', BUSY + ctx.epoch, dom)
         return true
       end

@@ -15,7 +15,9 @@ local function note_singles(P, args, from, now)
   end
 end
 
+-- Due at a turn of the wheel, a finer one for a short delay: what is to be tried again in a second is not to wait for five.
 local function schedule(P, m, delay, wheel, chunk, now)
+  wheel = math.min(wheel, math.max(250, math.floor(delay / 8)))
   local due = math.ceil((now + delay) / wheel) * wheel
   local member = due .. '|' .. m.lt .. '|' .. m.camp .. '|' .. m.dom
   redis.call('RPUSH', P .. 'r:' .. member, chunk)

@@ -47,6 +47,21 @@ class Contract(unittest.TestCase):
             self.assertGreaterEqual(len(lines), 3)
             self.assertTrue(all(one != two for one, two in zip(lines, lines[1:])), lines)
 
+    def test_sinks_totals(self):
+        with workdir() as where, Sink(where, "--rule", "rcpt:1:user1@=1:451 4.2.1 later", "--totals", str(where / "totals.json")) as sink:
+            totals = lambda: json.loads((where / "totals.json").read_text() or "{}")
+            self.assertEqual(wait_until(totals, "the first totals"), {"connections": 0, "messages": 0, "bytes": 0, "refused": 0})
+            with smtplib.SMTP("127.0.0.1", sink.port) as client:
+                with self.assertRaises(smtplib.SMTPRecipientsRefused):
+                    client.sendmail("a@example.com", ["user1@example.net"], "Subject: a\n\nb\n")
+                for _ in range(11):
+                    client.sendmail("a@example.com", ["user1@example.net"], "Subject: a\n\nb\n")
+                wait_until(lambda: totals()["messages"] == 11, "the totals of a running sink")  # from one digit to two
+            sink.stop()
+            self.assertEqual(totals(), {"connections": 1, "messages": 11, "bytes": 11 * len("Subject: a\r\n\r\nb\r\n"), "refused": 1})
+            refused = volley("sink", "--listen", "127.0.0.1:0", "--totals", "/nowhere/totals", check=73)
+            self.assertIn("/nowhere/totals: No such", refused.stderr)
+
     def test_options_of_send(self):
         text = volley("send", "--help", check=0).stdout
         for option in ("-c", "--recipients", "--route", "--connections", "--stream", "--yes", "--data", "--queue", "--http",

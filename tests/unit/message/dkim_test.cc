@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "base/hash.h"
 #include "engine/message/mime.h"
@@ -105,6 +106,23 @@ TEST(Relaxed, Bodies) {
   EXPECT_EQ(relaxed("\r\n a"), "\r\n a\r\n");
   EXPECT_EQ(relaxed("a\r\n \r\nb\r\n \r\n"), "a\r\n\r\nb\r\n");
   EXPECT_EQ(relaxed_body_hash(""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+}
+
+// A body that is relaxed already is hashed as it is.
+TEST(Relaxed, TheHashIsThatOfTheRelaxedBody) {
+  std::mt19937 random(1);
+  const std::vector<std::string> pieces = {"word", " ", " ", "\t", "\r\n", "\r\n", "x", ".", "  "};
+  for (int i = 0; i < 5000; ++i) {
+    std::string body;
+    const size_t kinds =
+        random() % 2 == 0 ? pieces.size() : 2;  // half of them have nothing to relax but their end
+    for (size_t n = random() % 12; n > 0; --n) body += pieces[random() % kinds];
+    if (random() % 2 == 0) body += "\r\n";
+    const auto digest = Sha256::of(relaxed(body));
+    EXPECT_EQ(relaxed_body_hash(body),
+              base64({reinterpret_cast<const char*>(digest.data()), digest.size()}))
+        << ::testing::PrintToString(body);
+  }
 }
 
 TEST(Relaxed, Headers) {

@@ -57,6 +57,21 @@ TEST_F(DoorTest, ClaimSettleFinish) {
   EXPECT_EQ(engine->door.pending(), 0u);
 }
 
+// So that nobody asks for more of a domain that has none.
+TEST_F(DoorTest, AClaimSaysWhetherThereIsMore) {
+  start("c", 2, 1);
+  start("d", 1, 1, "other.example");
+  std::map<std::string, std::vector<bool>> more;
+  for (int i = 0; i < 2; ++i) {
+    for (const Claimed& c : engine->claim().chunks) {
+      more[c.destination.domain].push_back(c.more);
+      engine->deliver(c);
+    }
+  }
+  EXPECT_EQ(more["example.com"], (std::vector<bool>{true, false}));
+  EXPECT_EQ(more["other.example"], (std::vector<bool>{false}));
+}
+
 TEST_F(DoorTest, WantedTakesMoreOfABusyDomain) {
   start("c", 4, 2);
   const Claimed first = engine->claim_one();
@@ -150,6 +165,29 @@ TEST_F(DoorTest, RetriesComeBackWhenDue) {
   EXPECT_EQ((**store->find("c")).state, CampaignState::kRunning);
 }
 
+// At the usual wheel of five seconds.
+TEST_F(DoorTest, AShortDelayTurnsAFinerWheel) {
+  redis.run({"HSET", "volley:{g}:meta", "retry_wheel_ms", "5000"});
+  engine = std::make_unique<Engine>(redis);
+  engine->own();
+  start("c", 1, 2);
+  Settlement s = engine->closing(engine->claim_one());
+  s.deferrals = 2;
+  s.retries.push_back({1000, 1, chunk_of({1})});
+  s.retries.push_back({60000, 1, chunk_of({2})});
+  ASSERT_EQ(*engine->settle(s), SettleResult::kApplied);
+  const auto due = [&](int i) {
+    return std::stoll(redis.text(
+        {"EVAL",
+         "return redis.call('ZRANGE', 'volley:{p00}:rb', ARGV[1], ARGV[1], 'WITHSCORES')[2]", "0",
+         std::to_string(i)}));
+  };
+  EXPECT_EQ(due(0) % 250, 0);
+  EXPECT_EQ(due(1) % 5000, 0);
+  const ClaimReply rest = engine->claim();
+  EXPECT_LE(rest.next_due_ms, 1250);
+}
+
 TEST_F(DoorTest, ARestingDomainSaysWhenItIsDue) {
   start("c", 2, 1);
   engine->deliver(engine->claim_one(), 5000);
@@ -239,7 +277,8 @@ TEST_F(DoorTest, MayBeDestroyedInItsOwnCallback) {
     called = true;
     door.reset();
   });
-  door->global_revision([&](const Result<uint64_t>&) { ADD_FAILURE() << "called after destruction"; });
+  door->global_revision(
+      [&](const Result<uint64_t>&) { ADD_FAILURE() << "called after destruction"; });
   while (!called) engine->loop.run_once(true);
   engine->loop.run_once(false);
 }

@@ -1,0 +1,1 @@
+"""The parts of bench/peers: workloads, mail, the sink, one file a peer, measuring, tables."""

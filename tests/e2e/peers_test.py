@@ -1,0 +1,124 @@
+"""bench/peers: what it refuses, that it measures, that it leaves nothing behind. And bench/ceiling, its yardstick."""
+
+import types
+import unittest
+
+from harness import *
+
+sys.path.insert(0, str(SOURCE / "bench"))
+from peer_kit import group, measure, report, volley as volley_peer  # noqa: E402
+
+BUILD = pathlib.Path(VOLLEY).resolve().parents[2]
+CEILING = BUILD / "bench/ceiling"
+PEERS = ["/usr/bin/python3", str(SOURCE / "bench/peers")]
+
+
+def groups():
+    return list(group.root().glob("volley-peers-*"))
+
+
+def usable():
+    try:
+        return volley_peer.is_release(BUILD) and group.root()
+    except group.NoGroups:
+        return False
+
+
+def result(peer, workload, seconds, **more):
+    return measure.Result(peer, workload, 1000, seconds, **{
+        "cpu": 1.0, "sink_cpu": 0.1, "injector_cpu": 0.0, "anonymous": 0, "resident": 0, "processes": {}, "extra": 0, **more})
+
+
+class Ceiling(unittest.TestCase):
+    def ceiling(self, where, address, *arguments):
+        (where / "message.eml").write_text("Subject: a\n\n.a dot\nbye\n")
+        (where / "recipients.txt").write_text("".join(f"user{i}@example.net\n" for i in range(500)))
+        return subprocess.run([CEILING, "--to", address, "--message", where / "message.eml", "--recipients", where / "recipients.txt",
+                               "--messages", "500", "--connections", "3", *arguments], capture_output=True, text=True, timeout=60)
+
+    def test_everybody_gets_it_once(self):
+        """However replies come: in lock-step, pipelined, by BDAT, with refusals at every step, on connections that end."""
+        rules = [word for step in ("mail", "rcpt", "data", "dot") for word in ("--rule", f"{step}:0.1:@=1:451 4.3.2 later")]
+        for offered, arguments in ((["--no", "PIPELINING"], []), ([], []), ([], ["--bdat"]), ([], ["--per-connection", "7"]),
+                                   (["--max-messages", "5"], [])):
+            with self.subTest(offered=offered, arguments=arguments), workdir() as where, Sink(where, *rules, *offered) as sink:
+                run = self.ceiling(where, sink.address, *arguments)
+                self.assertEqual(run.returncode, 0, run.stderr)
+                self.assertEqual(json.loads(run.stdout)["messages"], 500)
+                self.assertGreater(json.loads(run.stdout)["tried_again"], 0)
+                self.assertEqual(sorted(sink.recipients()), sorted(f"user{i}@example.net" for i in range(500)))
+                self.assertEqual({m["sha256"] for m in sink.messages()}, {mime_sha(b"Subject: a\r\n\r\n.a dot\r\nbye\r\n")})
+
+    def test_what_it_refuses(self):
+        with workdir() as where, Sink(where, "--rule", "rcpt:1:550 5.1.1 no") as sink:
+            self.assertIn("192.0.2.1:25: not loopback", self.ceiling(where, "192.0.2.1:25").stderr)
+            run = self.ceiling(where, sink.address)
+            self.assertEqual((run.returncode, run.stderr.strip()), (1, "ceiling: refused: 550 5.1.1 no"))
+
+
+class Refusals(unittest.TestCase):
+    def test_sink_elsewhere_other_builds_unknown_names(self):
+        with workdir() as where:
+            (where / "CMakeCache.txt").write_text("CMAKE_BUILD_TYPE:STRING=Debug\nVOLLEY_SANITIZE:STRING=\n")
+            for arguments, said in ((["--host", "192.0.2.1"], "on an IPv4 loopback address only"), (["--host", "::"], "loopback"),
+                                    (["--build", str(where)], "is no release build"), (["--only", "W99"], "no workload W99"),
+                                    (["--peers", "postman"], "no peer postman")):
+                run = subprocess.run([*PEERS, *arguments], capture_output=True, text=True, timeout=60)
+                self.assertEqual(run.returncode, 1)
+                self.assertIn(said, run.stderr)
+
+
+@unittest.skipUnless(usable(), "needs a release build, root and cgroup2")
+class Runs(unittest.TestCase):
+    def test_two_peers_and_their_figures(self):
+        with workdir() as where:
+            run = subprocess.run([*PEERS, "--build", str(BUILD), "--only", "W1,W7", "--peers", "volley,postfix-tuned,ceiling,smtp-source",
+                                  "--messages", "400", "--runs", "2", "--json", str(where / "runs.json"), "--write", str(where / "tables")],
+                                 capture_output=True, text=True, timeout=300)
+            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+            found = json.loads((where / "runs.json").read_text())
+            self.assertEqual({(r["peer"], r["workload"]): r["messages"] for r in found["runs"]},
+                             {("volley", "W1"): 400, ("ceiling", "W1"): 400, ("smtp-source", "W1"): 200, ("postfix-tuned", "W1"): 200,
+                              ("volley", "W7"): 400, ("ceiling", "W7"): 400, ("postfix-tuned", "W7"): 200})
+            self.assertEqual(len(found["runs"]), 14)
+            for r in found["runs"]:
+                self.assertTrue(r["rate"] > 0 and r["cpu"] > 0 and r["sink_cpu"] > 0 and r["extra"] == 0, r)
+            # Volley's queue is counted with it, and what Postfix keeps on the disk is seen.
+            self.assertIn("redis-server", next(r for r in found["runs"] if r["peer"] == "volley")["processes"])
+            self.assertGreaterEqual(found["fsyncs_per_message"]["postfix-tuned"], 0.9)
+            self.assertEqual(found["fsyncs_per_message"]["smtp-source"], 0)
+            self.assertEqual([f["why"] for f in found["failures"]], ["does not try again"])
+            tables = (where / "tables").read_text()
+            self.assertIn("- smtp-source: does not try again", tables)
+            self.assertIn("| W1 against tuned Postfix, both end to end and durable |", tables)
+            self.assertEqual(groups(), [])
+
+    def test_stopped_in_the_middle(self):
+        """Nothing runs and nothing lies about afterwards."""
+        with workdir() as where:
+            with Process([*PEERS, "--build", str(BUILD), "--only", "W3", "--peers", "postfix-tuned"], where / "peers.log",
+                         env={**os.environ, "TMPDIR": str(where)}) as bench:
+                directory = wait_until(lambda: list(where.glob("volley-peers-*/W3-postfix-tuned-1/postfix/queue")), "Postfix to run")
+                wait_until(lambda: any(path.name.endswith("-peer") and (path / "cgroup.procs").read_text() for path in groups()),
+                           "its group")
+                bench.stop()
+                self.assertEqual(bench.child.returncode, 143)
+            self.assertFalse(directory[0].exists())
+            self.assertEqual((groups(), list(where.glob("volley-peers-*"))), ([], []))
+
+
+class Tables(unittest.TestCase):
+    def test_ratios_are_of_the_same_run(self):
+        table = report.Report([types.SimpleNamespace(name=n, what="", unfair="", durable=True) for n in ("volley", "postfix-tuned")])
+        for number, mine, theirs in ((1, 1.0, 10.0), (2, 2.0, 40.0)):
+            table.add(number, result("volley", "W1", mine))
+            table.add(number, result("postfix-tuned", "W1", theirs, sink_cpu=0.95 * theirs))
+        table.add(3, result("volley", "W1", 1.0))
+        self.assertEqual(table.ratio(("volley", "W1"), ("postfix-tuned", "W1"), "rate"), [10, 20])
+        text = table.workload_table(types.SimpleNamespace(name="W1", title=""))
+        self.assertIn("| postfix-tuned | 1,000 | 62 (25..100) | 15 (10..20) |", text)
+        self.assertIn("- postfix-tuned: **the sink was saturated** (95% of its core)", text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
