@@ -34,11 +34,16 @@ RowBatch ImportWriter::spare() {
   return batch;
 }
 
-Status ImportWriter::finish() {
+Status ImportWriter::finish(Duration interval, const std::function<void()>& meanwhile) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     closing_ = true;
     changed_.notify_all();
+    while (!changed_.wait_for(lock, interval, [this] { return over_; })) {
+      lock.unlock();
+      meanwhile();
+      lock.lock();
+    }
   }
   if (thread_.joinable()) thread_.join();
   return error_ ? Status(*error_) : Status();
@@ -65,14 +70,18 @@ void ImportWriter::run() {
         changed_.notify_all();
       }
     }
-    Status status = last ? packer_.flush_all() : take(batch);
+    Status status = last ? packer_.finish() : take(batch);
     const std::lock_guard lock(mutex_);
     if (!status) {
       error_ = status.error();
       waiting_.clear();
       changed_.notify_all();
     }
-    if (!status || last) return;
+    if (!status || last) {
+      over_ = true;
+      changed_.notify_all();
+      return;
+    }
     batch.bytes.clear();
     if (batch.bytes.capacity() > 0) spare_.push_back(std::move(batch));
   }
@@ -87,7 +96,7 @@ Status ImportWriter::take(const RowBatch& batch) {
   }
   if (batch.last_number > 0) packer_.seen(batch.last_number);
   if (next_flush_ == kNever || monotonic_now() < next_flush_) return {};
-  Status status = packer_.flush_all();
+  Status status = packer_.flush();
   next_flush_ = monotonic_now() + interval_;
   return status;
 }
