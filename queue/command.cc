@@ -136,6 +136,11 @@ Error error_of(std::string_view error) {
   }
   if (any_of(error, {"LOADING"}))
     return {Errc::kUnavailable, "Redis is still loading its data: try again soon"};
+  if (any_of(error, {"GAP"})) {
+    return {Errc::kUnavailable,
+            fmt::format("the queue went back during the import: run the same command again ({})",
+                        text)};
+  }
   if (any_of(error, {"STALE", "REFUSED", "FENCED", "CORRUPT", "GONE"})) return {Errc::kData, text};
   const Trouble trouble = trouble_of(error);
   return {trouble == Trouble::kMistake ? Errc::kInternal : Errc::kUnavailable,

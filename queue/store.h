@@ -88,10 +88,25 @@ struct OutcomeMoment {
   std::vector<uint64_t> blocks;
 };
 
-// Everything one flush of an import writes into one partition, in one call: chunks and the mark together.
+// How far an import is in one partition. A slice that takes several calls is written in the order of its domains' hashes.
+struct ImportMark {
+  uint64_t row = 0;    // every row (from 1) up to this number is in
+  uint64_t slice = 0;  // 0, or of the rows up to this number those of domains below `upto` are in, too
+  uint32_t upto = 0;   // upper half of a queue key's partition hash
+
+  bool covers(uint64_t number, uint64_t domain_hash) const {
+    return number <= row || (number <= slice && domain_hash >> 32 < upto);
+  }
+  bool operator==(const ImportMark&) const = default;
+};
+
+// Everything one call of an import writes into one partition: chunks and the mark together.
 struct ImportFlush {
   uint32_t partition = 0;
   uint64_t mark = 0;  // rows (from 1) up to this number are settled for this partition
+  uint32_t upto = 0;  // not 0: only those of domains below it; more calls with the same mark follow, the last one with 0
+  // Where the partition must be for this call, which is refused when an earlier one was. None: anywhere, if no slice is half in.
+  std::optional<ImportMark> after;
   struct Part {
     std::string domain;  // queue key
     uint32_t recipients = 0;
@@ -132,7 +147,7 @@ class Store {
   Result<Campaign> create(const Campaign& campaign, std::string_view content);
   Result<uint64_t> begin_import(
       std::string_view id);  // a new epoch; older importers are refused from now on
-  Result<std::vector<uint64_t>> import_marks(std::string_view id);  // by partition
+  Result<std::vector<ImportMark>> import_marks(std::string_view id);  // by partition
   Status import(std::string_view id, Lane lane, uint64_t epoch,
                 std::span<const ImportFlush> flushes);  // pipelined
   // importing -> running (or paused, when held); counts are those of the whole list.

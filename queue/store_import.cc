@@ -22,6 +22,13 @@ Status check_part(const ImportFlush::Part& part) {
   return {};
 }
 
+// What `where` is to volley1_import.
+std::string position_of(const ImportFlush& flush) {
+  if (!flush.after) return fmt::format("{}", flush.mark);
+  return fmt::format("{}|{}|{}|{}|{}", flush.mark, flush.upto, flush.after->row, flush.after->slice,
+                     flush.after->upto);
+}
+
 }  // namespace
 
 Result<uint64_t> Store::begin_import(std::string_view id) {
@@ -48,15 +55,21 @@ Result<uint64_t> Store::begin_import(std::string_view id) {
   return epoch;
 }
 
-Result<std::vector<uint64_t>> Store::import_marks(std::string_view id) {
+Result<std::vector<ImportMark>> Store::import_marks(std::string_view id) {
   std::vector<Command> commands;
   for (uint32_t p = 0; p < impl_->partitions; ++p) {
-    commands.push_back(Command("HGET").arg(partition_key(p, fmt::format("c:{}", id))).arg("mark"));
+    commands.emplace_back("HMGET");
+    commands.back().arg(partition_key(p, fmt::format("c:{}", id)));
+    commands.back().arg("mark").arg("slice").arg("upto");
   }
   auto answers = impl_->link.run(commands);
   if (!answers) return answers.error();
-  std::vector<uint64_t> marks;
-  for (const Reply& answer : *answers) marks.push_back(answer.view().unsigned_number());
+  std::vector<ImportMark> marks;
+  for (const Reply& answer : *answers) {
+    const ReplyView fields = answer.view();
+    marks.push_back({fields.at(0).unsigned_number(), fields.at(1).unsigned_number(),
+                     static_cast<uint32_t>(fields.at(2).unsigned_number())});
+  }
   return marks;
 }
 
@@ -65,16 +78,14 @@ Status Store::import(std::string_view id, Lane lane, uint64_t epoch,
   std::vector<Command> commands;
   const std::string lt = lane_tenant(lane, kDefaultTenant);
   for (const ImportFlush& flush : flushes) {
-    if (flush.partition >= impl_->partitions || flush.mark == 0 || flush.parts.size() > kMaxParts) {
+    if (flush.partition >= impl_->partitions || flush.mark == 0 || flush.parts.size() > kMaxParts ||
+        (flush.upto > 0 && !flush.after)) {
       return Error{Errc::kInternal,
                    "import: a flush without a valid partition or mark, or with too many parts"};
     }
     Command& command =
         commands.emplace_back(Command::function("volley1_import", partition_key(flush.partition)));
-    command.arg(id)
-        .arg(lt)
-        .number(static_cast<int64_t>(epoch))
-        .number(static_cast<int64_t>(flush.mark));
+    command.arg(id).arg(lt).number(static_cast<int64_t>(epoch)).arg(position_of(flush));
     command.number(static_cast<int64_t>(flush.suppressed))
         .arg(encode_outcomes(flush.suppressed_outcomes));
     for (const ImportFlush::Part& part : flush.parts) {

@@ -52,6 +52,7 @@ void SendImport::import() {
   options.list = source_.list;
   options.rejects_path = source_.rejects_path;
   options.stream = campaign_.stream;
+  options.spill_directory = place_.data();
   options.metrics = &source_.registry->new_shard();
   options.progress = [this](const intake::ImportTotals& totals, double fraction) {
     const std::lock_guard lock(mutex_);

@@ -4,9 +4,19 @@
 
 namespace volley::intake {
 
+namespace {
+
+constexpr Duration kFirstFlush =
+    std::chrono::milliseconds(10);  // the first message is not to wait for a whole interval
+
+}  // namespace
+
 ImportWriter::ImportWriter(queue::Store& store, metrics::EventLog* events, PackerOptions options,
                            Duration interval)
-    : packer_(store, events, std::move(options)), interval_(interval), thread_([this] { run(); }) {}
+    : packer_(store, events, std::move(options)),
+      interval_(interval),
+      wait_(std::min(interval, kFirstFlush)),
+      thread_([this] { run(); }) {}
 
 ImportWriter::~ImportWriter() {
   {
@@ -34,18 +44,23 @@ RowBatch ImportWriter::spare() {
   return batch;
 }
 
-Status ImportWriter::finish() {
+Status ImportWriter::finish(Duration interval, const std::function<void()>& meanwhile) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     closing_ = true;
     changed_.notify_all();
+    while (!changed_.wait_for(lock, interval, [this] { return over_; })) {
+      lock.unlock();
+      meanwhile();
+      lock.lock();
+    }
   }
   if (thread_.joinable()) thread_.join();
   return error_ ? Status(*error_) : Status();
 }
 
 void ImportWriter::run() {
-  if (interval_ > Duration::zero()) next_flush_ = monotonic_now() + interval_;
+  if (interval_ > Duration::zero()) next_flush_ = monotonic_now() + wait_;
   for (;;) {
     RowBatch batch;
     bool last = false;
@@ -65,14 +80,18 @@ void ImportWriter::run() {
         changed_.notify_all();
       }
     }
-    Status status = last ? packer_.flush_all() : take(batch);
+    Status status = last ? packer_.finish() : take(batch);
     const std::lock_guard lock(mutex_);
     if (!status) {
       error_ = status.error();
       waiting_.clear();
       changed_.notify_all();
     }
-    if (!status || last) return;
+    if (!status || last) {
+      over_ = true;
+      changed_.notify_all();
+      return;
+    }
     batch.bytes.clear();
     if (batch.bytes.capacity() > 0) spare_.push_back(std::move(batch));
   }
@@ -87,8 +106,9 @@ Status ImportWriter::take(const RowBatch& batch) {
   }
   if (batch.last_number > 0) packer_.seen(batch.last_number);
   if (next_flush_ == kNever || monotonic_now() < next_flush_) return {};
-  Status status = packer_.flush_all();
-  next_flush_ = monotonic_now() + interval_;
+  Status status = packer_.flush();
+  wait_ = std::min(wait_ * 2, interval_);
+  next_flush_ = monotonic_now() + wait_;
   return status;
 }
 

@@ -1,7 +1,7 @@
 // ImportWriter: the import's second thread, which packs and writes while the first one reads.
 //
 // Purpose    A short queue of batches in order; spare() gives used buffers back. With `interval` everything collected
-//            is written that often (stream mode), else when a partition's share of the buffers is full.
+//            is written that often (stream mode; sooner at first), else when a partition's share of the buffers is full, or at the end.
 // Ownership  Uses the Store alone from construction until finish() or destruction; the owner keeps its hands off.
 // Thread     push, spare, finish by the reading thread; the Packer's callbacks come on the writing one.
 // Errors     The first error of the Packer ends the writing: push() says false, finish() returns it.
@@ -9,6 +9,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -33,7 +34,9 @@ class ImportWriter {
 
   bool push(RowBatch batch);  // waits while the queue is full; false: writing has failed
   RowBatch spare();
-  Status finish();            // writes everything
+  // Writes everything; calls `meanwhile` that often until it is done.
+  Status finish(Duration interval, const std::function<void()>& meanwhile);
+  double share_written() const { return packer_.share_written(); }  // packer.h
 
  private:
   void run();
@@ -41,13 +44,14 @@ class ImportWriter {
 
   Packer packer_;
   const Duration interval_;
+  Duration wait_;                  // until the next flush: short at first; the writing thread's
   TimePoint next_flush_ = kNever;  // the writing thread's
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<RowBatch> waiting_;
   std::vector<RowBatch> spare_;
-  bool closing_ = false, dropped_ = false;
+  bool closing_ = false, dropped_ = false, over_ = false;
   std::optional<Error> error_;
   std::thread thread_;  // last: starts when all the rest is there
 };

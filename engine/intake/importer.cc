@@ -27,7 +27,7 @@ constexpr size_t kMaxHeldBack = size_t{4} << 20;  // bytes of them, in stream mo
 class ImportRun {
  public:
   ImportRun(queue::Store& store, const queue::Campaign& campaign, const ImportOptions& options,
-            const SuppressionList& suppressed, std::vector<uint64_t> marks)
+            const SuppressionList& suppressed, std::vector<queue::ImportMark> marks)
       : campaign_(campaign),
         options_(options),
         suppressed_(suppressed),
@@ -36,7 +36,7 @@ class ImportRun {
 
   Status open();
   Status read_all(ImportWriter& writer, const std::atomic<bool>& stop);
-  void report(bool always);
+  void report(bool always, const ImportWriter& writer);
   const ImportTotals& totals() const { return totals_; }
 
  private:
@@ -52,7 +52,7 @@ class ImportRun {
   const queue::Campaign& campaign_;
   const ImportOptions& options_;
   const SuppressionList& suppressed_;
-  const std::vector<uint64_t> marks_;
+  const std::vector<queue::ImportMark> marks_;
   std::unique_ptr<ListReader> reader_;
   RejectsWriter rejects_;
   RejectRate rate_;
@@ -83,12 +83,12 @@ Status ImportRun::open() {
 }
 
 Status ImportRun::read_all(ImportWriter& writer, const std::atomic<bool>& stop) {
-  const size_t batch_bytes = std::min(kBatchBytes, options_.buffer_bytes / 8);
+  const size_t batch_bytes = std::min(kBatchBytes, options_.limits.buffers / 8);
   Row row;
   for (;;) {
     if (row.number % 256 == 0) {
       if (stop.load(std::memory_order_relaxed)) return stopped_error();
-      report(false);
+      report(false, writer);
     }
     Result<bool> more = reader_->next(row);
     if (!more.ok()) return more.error();
@@ -129,10 +129,11 @@ void ImportRun::accept(const Row& row) {
   const std::string domain = queue::queue_domain(check_.domain(), row.number);
   PackedRow packed;
   packed.partition = queue::partition_of(domain, static_cast<uint32_t>(marks_.size()));
-  if (row.number <= marks_[packed.partition]) return;  // an earlier run has written it
+  packed.domain_hash = xxh64(domain);
+  if (marks_[packed.partition].covers(row.number, packed.domain_hash))
+    return;  // an earlier run has written it
   if (suppressed) ++newly_suppressed_;
   packed.number = row.number;
-  packed.domain_hash = xxh64(domain);
   packed.suppressed = suppressed;
   packed.domain = domain;
   packed.address = check_.address();
@@ -168,16 +169,20 @@ Error ImportRun::rate_error() const {
                      options_.rejects_path);
 }
 
-void ImportRun::report(bool always) {
+void ImportRun::report(bool always, const ImportWriter& writer) {
   if (options_.metrics) count();
   if (!options_.progress) return;
   const TimePoint now = monotonic_now();
   if (!always && now < next_report_) return;
   next_report_ = now + kProgressInterval;
   const uint64_t total = reader_->bytes_total();
-  const double fraction =
+  double fraction =
       total == 0 ? 1 : static_cast<double>(reader_->bytes_read()) / static_cast<double>(total);
-  options_.progress(totals_, std::min(fraction, 1.0));
+  fraction = std::min(fraction, 1.0);
+  if (const double written = writer.share_written(); written >= 0) {
+    fraction = (fraction + written) / 2;
+  }
+  options_.progress(totals_, fraction);
 }
 
 void ImportRun::count() {
@@ -197,24 +202,30 @@ Result<ImportTotals> run_import(queue::Store& store, const queue::Campaign& camp
                                 uint64_t epoch, const ImportOptions& options,
                                 const SuppressionList& suppressed, metrics::EventLog* events,
                                 const std::atomic<bool>& stop) {
-  Result<std::vector<uint64_t>> marks = store.import_marks(campaign.id);
+  Result<std::vector<queue::ImportMark>> marks = store.import_marks(campaign.id);
   if (!marks) return marks.error();
-  marks->resize(store.partitions(), 0);
   PackerOptions packer;
   packer.campaign = campaign.id;
   packer.lane = campaign.lane;
   packer.epoch = epoch;
-  packer.partitions = store.partitions();
-  packer.buffers = options.buffer_bytes;
+  packer.marks = *marks;
+  packer.limits = options.limits;
+  packer.stream = options.stream;
+  packer.spill_directory = options.spill_directory;
+  packer.stop = &stop;
   packer.on_flush = options.on_flush;
   ImportRun run(store, campaign, options, suppressed, std::move(marks).value());
   if (Status status = run.open(); !status) return status.error();
   ImportWriter writer(store, events, std::move(packer),
                       options.stream ? kStreamInterval : Duration::zero());
   Status read = run.read_all(writer, stop);
-  run.report(true);
-  if (!read) return read.error();
-  if (Status status = writer.finish(); !status) return status.error();
+  if (!read) {
+    run.report(true, writer);
+    return read.error();
+  }
+  Status written = writer.finish(kProgressInterval, [&] { run.report(false, writer); });
+  run.report(true, writer);
+  if (!written) return written.error();
   return run.totals();
 }
 

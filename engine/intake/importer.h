@@ -3,14 +3,14 @@
 // Purpose    inspect() reads the whole list without touching the queue: what is fatal is found before anything is
 //            queued, and the list gets its fingerprint. run_import() reads it again, validates, removes duplicates (128-bit
 //            keyed hashes of folded addresses) and suppressed addresses, groups by domain, packs chunks, and writes a
-//            partition's open buffers and its mark in one call. A rerun reads from row 1, rebuilds counts and
-//            duplicates, and skips what lies at or below a mark.
+//            partition's rows and its mark together. A list of many small domains goes through a temporary file first, about
+//            twice its size (packer.h). A rerun reads from row 1, rebuilds counts and duplicates, and skips what a mark covers.
 // Memory     40 bytes per recipient for duplicates (inspect() too), 64 MiB of packing buffers. Recipient number = row number.
 // Thread     run_import() reads on the calling thread and packs and writes on another (import_writer.h), which has
 //            the Store to itself until run_import() returns.
 // Stop       What is not yet written is dropped; a rerun reads it again.
 // Errors     kNoInput, kData (over max_invalid; the list changed while it was read), kUnavailable (queue), kTempFail
-//            (stopped).
+//            (stopped), kCantCreate, kIo (the temporary file; nothing of a list that goes through one is queued before its end).
 #pragma once
 
 #include <atomic>
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/intake/import_limits.h"
 #include "engine/intake/suppression.h"
 #include "queue/campaign.h"
 #include "queue/store.h"
@@ -68,11 +69,13 @@ struct ImportOptions {
   ListOptions list;
   std::string rejects_path;              // line,reason,row as CSV; rewritten by each run
   bool stream = false;                   // flush every 200 ms, check max_invalid as it goes
-  // About 10 times a second, and with the final totals before run_import() returns, also with an error.
+  // About 10 times a second, and with the final totals before run_import() returns, also with an error. The fraction is of the
+  // work: where rows wait in a temporary file, reading them is half of it.
   std::function<void(const ImportTotals&, double fraction)> progress;
   std::function<void()> on_flush;        // something was queued: wake the engine. Called on the writing thread.
   metrics::Shard* metrics = nullptr;     // of the calling thread
-  size_t buffer_bytes = size_t{40} << 20;   // of rows waiting to be packed; what they are packed into comes on top
+  std::string spill_directory;           // for a temporary file (row_spill.h); empty: the system's for those
+  ImportLimits limits;
 };
 
 // The campaign exists (Store::create) and `epoch` is from begin_import. Leaves close_import to the caller.

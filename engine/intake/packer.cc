@@ -3,152 +3,135 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/time.h"
-#include "metrics/event_log.h"
+#include "engine/intake/import_rules.h"
 
 namespace volley::intake {
 
 Packer::Packer(queue::Store& store, metrics::EventLog* events, PackerOptions options)
     : store_(store),
-      events_(events),
       options_(std::move(options)),
-      share_(options_.buffers / options_.partitions),
-      partitions_(options_.partitions) {}
+      share_(options_.limits.buffers / options_.marks.size()),
+      marks_(options_.marks),
+      rows_(marks_.size()),
+      slice_(events, options_.campaign, options_.lane, options_.limits) {}
 
 Status Packer::add(const PackedRow& row) {
-  Partition& partition = partitions_[row.partition];
-  if (partition.rows.size() + row.bytes.size() > share_ && !partition.entries.empty()) {
-    std::vector<queue::ImportFlush> flushes;
-    pack(row.partition, flushes);
-    if (Status status = write(flushes); !status) return status;
+  std::string& rows = rows_[row.partition];
+  if (rows.size() + row.bytes.size() > share_ && !rows.empty()) {
+    if (Status status = write_or_spill(row.partition); !status) return status;
   }
-  if (partition.rows.capacity() < share_) partition.rows.reserve(share_);
-  partition.entries.push_back({row.domain_hash, static_cast<uint32_t>(partition.rows.size())});
-  partition.rows += row.bytes;
+  if (rows.capacity() < share_) rows.reserve(share_);
+  rows += row.bytes;
   seen_ = row.number;
   return {};
 }
 
-Status Packer::flush_all() {
-  std::vector<queue::ImportFlush> flushes;
-  size_t bytes = 0;
-  for (uint32_t i = 0; i < partitions_.size(); ++i) {
-    if (partitions_[i].entries.empty()) continue;
-    bytes += partitions_[i].rows.size();
-    pack(i, flushes);
-    if (bytes < kFlushBytes) continue;
-    if (Status status = write(flushes); !status) return status;
-    flushes.clear();
-    bytes = 0;
+// A share is full.
+Status Packer::write_or_spill(uint32_t index) {
+  if (spill_) return spill(index);
+  if (options_.stream) {
+    if (must_wait(index)) return {};  // its slice was small enough for an earlier run's memory
+    if (Status status = write_partition(index); !status) return status;
+    return write_round();
   }
-  return flushes.empty() ? Status() : write(flushes);
+  slice_.load(rows_[index], seen_, false);
+  if (must_wait(index) || slice_.rows() < kFullEnough * slice_.domains()) {
+    auto made = RowSpill::create(options_.spill_directory, static_cast<uint32_t>(marks_.size()));
+    if (!made) return made.error();
+    spill_ = std::move(made).value();
+    share_written_ = 0;
+    return spill(index);
+  }
+  if (Status status = write_partition(index); !status) return status;
+  return write_round();
 }
 
-// Everything the partition has; leaves it empty. In the long tail of small domains, where every row may be a chunk of its own,
-// it takes several calls, cut where the list goes on, each with its own mark.
-void Packer::pack(uint32_t index, std::vector<queue::ImportFlush>& flushes) {
-  Partition& partition = partitions_[index];
-  if (Result<int64_t> now = store_.now_ms(); now.ok()) enqueued_ms_ = *now;
-  const size_t rows = partition.entries.size();
-  const size_t step = count_domains(partition) + rows / 64 <= kMaxParts ? rows : kMaxParts;
-  for (size_t begin = 0; begin < rows; begin += step) {
-    const size_t end = std::min(rows, begin + step);
-    uint64_t mark = seen_;
-    if (end < rows) {
-      mark = read_row(std::string_view(partition.rows).substr(partition.entries[end - 1].offset))
-                 .number;
+Status Packer::spill(uint32_t index) {
+  if (Status status = spill_->append(index, rows_[index], seen_); !status) return status;
+  rows_[index].clear();
+  return {};
+}
+
+Status Packer::flush() {
+  for (uint32_t i = 0; i < rows_.size(); ++i) {
+    if (rows_[i].empty() || must_wait(i)) continue;
+    if (Status status = write_partition(i); !status) return status;
+  }
+  return write_round();
+}
+
+Status Packer::finish() {
+  if (spill_) return write_spilled();
+  for (uint32_t i = 0; i < rows_.size(); ++i) {
+    if (rows_[i].empty() && marks_[i].slice == 0) continue;
+    if (Status status = write_partition(i); !status) return status;
+  }
+  return write_round();
+}
+
+// Partition by partition, in slices of about the same size: a short last one would be of small chunks.
+Status Packer::write_spilled() {
+  for (uint32_t i = 0; i < rows_.size(); ++i) {
+    if (Status status = spill(i); !status) return status;
+    rows_[i] = std::string();
+  }
+  const uint64_t total = spill_->bytes();
+  uint64_t left = total;
+  std::string rows;
+  rows.reserve(
+      std::min<uint64_t>(total, options_.limits.slice));  // growing by itself, it is there twice
+  for (uint32_t i = 0; i < rows_.size(); ++i) {
+    while (spill_->left(i) > 0 || !rows.empty() || marks_[i].slice > 0) {
+      const uint64_t waiting = spill_->left(i) + rows.size();
+      const uint64_t slices = waiting / (options_.limits.slice + 1) + 1;
+      const uint64_t before = spill_->left(i);
+      Status status = spill_->read(i, waiting / slices, marks_[i].slice, rows);
+      if (!status) return status;
+      const uint64_t end = spill_->left(i) == 0 ? seen_ : spill_->last_read(i);
+      if (status = write_slice(i, rows, end); !status) return status;
+      left -= before - spill_->left(i);
+      share_written_ = 1 - static_cast<double>(left) / static_cast<double>(total);
     }
-    flushes.push_back(pack_rows(index, begin, end, mark));
   }
-  partition.rows.clear();
-  partition.entries.clear();
+  return write_round();
 }
 
-size_t Packer::count_domains(const Partition& partition) {
-  hashes_.clear();
-  for (const Entry& entry : partition.entries) hashes_.push_back(entry.domain_hash);
-  std::sort(hashes_.begin(), hashes_.end());
-  return static_cast<size_t>(std::unique(hashes_.begin(), hashes_.end()) - hashes_.begin());
+// Everything that waits in memory.
+Status Packer::write_partition(uint32_t index) {
+  std::string& rows = rows_[index];
+  do {
+    if (Status status = write_slice(index, rows, seen_); !status) return status;
+  } while (!rows.empty());
+  return {};
 }
 
-queue::ImportFlush Packer::pack_rows(uint32_t index, size_t first, size_t last, uint64_t mark) {
-  Partition& partition = partitions_[index];
-  queue::ImportFlush flush;
-  flush.partition = index;
-  flush.mark = mark;
-  std::vector<Entry>& entries = partition.entries;
-  const auto at = [&](size_t i) { return entries.begin() + static_cast<ptrdiff_t>(i); };
-  std::sort(at(first), at(last), [](const Entry& a, const Entry& b) {
-    return a.domain_hash != b.domain_hash ? a.domain_hash < b.domain_hash : a.offset < b.offset;
+// The half written slice, or one up to `end`, or up to where it fits; takes its rows away.
+Status Packer::write_slice(uint32_t index, std::string& rows, uint64_t end) {
+  queue::ImportMark& at = marks_[index];
+  const bool half_written = at.slice > 0;
+  slice_.load(rows, half_written ? at.slice : end, !half_written);
+  Result<int64_t> now = store_.now_ms();
+  if (!now) return now.error();
+  Status status = slice_.pack(index, at, *now, [this](queue::ImportFlush flush, size_t bytes) {
+    return add_call(std::move(flush), bytes);
   });
-  for (size_t begin = first; begin < last;) {
-    size_t end = begin + 1;
-    while (end < last && entries[end].domain_hash == entries[begin].domain_hash) ++end;
-    add_chunks(partition, begin, end, flush);
-    begin = end;
-  }
-  return flush;
+  if (status) rows.erase(0, slice_.bytes());
+  return status;
 }
 
-// Rows of one domain (or, once in a universe, of two with the same hash), cut into chunks of about the same size.
-void Packer::add_chunks(const Partition& partition, size_t begin, size_t end,
-                        queue::ImportFlush& flush) {
-  const size_t count = end - begin;
-  const size_t chunks = (count + queue::kMaxChunkRecipients - 1) / queue::kMaxChunkRecipients;
-  const size_t per_chunk = (count + chunks - 1) / chunks;
-  std::string_view domain;
-  const auto close = [&] {
-    if (builder_.size() == 0) return;
-    const uint32_t recipients = builder_.size();
-    flush.parts.push_back({std::string(domain), recipients, builder_.encode()});
-  };
-  for (size_t i = begin; i < end; ++i) {
-    const PackedRow row =
-        read_row(std::string_view(partition.rows).substr(partition.entries[i].offset));
-    if (row.suppressed) {
-      add_suppressed(row, flush);
-      continue;
-    }
-    if (row.domain != domain || builder_.size() >= per_chunk ||
-        builder_.raw_bytes() + row.bytes.size() > kMaxChunkBytes) {
-      close();
-    }
-    domain = row.domain;
-    unpack_values(row, values_);
-    queue::Recipient recipient;
-    recipient.number = row.number;
-    recipient.address = row.address;
-    recipient.values = values_;
-    recipient.enqueued_ms = enqueued_ms_;
-    builder_.add(recipient);
-  }
-  close();
+Status Packer::add_call(queue::ImportFlush flush, size_t row_bytes) {
+  round_.push_back(std::move(flush));
+  round_bytes_ += row_bytes;
+  return round_bytes_ < options_.limits.round ? Status() : write_round();
 }
 
-void Packer::add_suppressed(const PackedRow& row, queue::ImportFlush& flush) {
-  ++flush.suppressed;
-  queue::FinalOutcome outcome;
-  outcome.number = row.number;
-  outcome.outcome = queue::Outcome::kSuppressed;
-  outcome.address = row.address;
-  flush.suppressed_outcomes.push_back(std::move(outcome));
-  if (!events_) return;
-  metrics::Event event;
-  event.time = wall_now();
-  event.kind = metrics::EventKind::kSuppressed;
-  event.id = options_.campaign + "." + std::to_string(row.number) + ".0";
-  event.campaign = options_.campaign;
-  event.lane = queue::to_string(options_.lane);
-  event.recipient = row.address;
-  event.text = "on a suppression list";
-  events_->append(event);
-  has_events_ = true;
-}
-
-Status Packer::write(std::vector<queue::ImportFlush>& flushes) {
-  if (std::exchange(has_events_, false)) events_->flush();
-  Status status = store_.import(options_.campaign, options_.lane, options_.epoch, flushes);
-  if (status.ok() && options_.on_flush) options_.on_flush();
+Status Packer::write_round() {
+  if (round_.empty()) return {};
+  if (options_.stop && options_.stop->load(std::memory_order_relaxed)) return stopped_error();
+  Status status = store_.import(options_.campaign, options_.lane, options_.epoch, round_);
+  round_.clear();
+  round_bytes_ = 0;
+  if (status && options_.on_flush) options_.on_flush();
   return status;
 }
 

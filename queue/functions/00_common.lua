@@ -21,7 +21,7 @@
 --   P kp:<camp>          SET  of 'b|domain', 'e|domain': where bounced and expired recipients of a campaign lie, to be
 --                        tried again on demand;  P <lt>:b:<camp>:<dom>, P <lt>:e:<camp>:<dom>  LISTs of chunks
 --   P ops                HASH operator's tool -> its last change and what came of it; for an hour
---   P c:<camp>           HASH counters, mark, iepoch, state, rev, weight
+--   P c:<camp>           HASH counters, mark, iepoch, state, rev, weight; slice, upto while a slice of its list is half in
 --   P o:<camp>           LIST of packed final outcomes
 --   P m:<number>         HASH status of a single message;  P x:<number>  its content when it is large
 --

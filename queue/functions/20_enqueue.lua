@@ -1,16 +1,25 @@
 -- What puts mail into a partition. None of these is allow-oom: a full Redis refuses them and still drains.
 
--- import(camp, lt, epoch, mark, suppressed, outcomes, {dom, chunk}...): everything of one flush, and the mark with it.
+-- import(camp, lt, epoch, where, suppressed, outcomes, {dom, chunk}...): everything of one call, and the position with it. Where
+-- is the new mark: rows up to it are in. Or mark|upto|position: of the rows up to mark those of domains whose hash's upper half
+-- is below upto are in (0: of all domains, the slice is complete), if the partition is at that position now: mark|slice|upto.
 local function import(keys, args)
-  local P, camp, lt, epoch, mark = keys[1], args[1], args[2], tonumber(args[3]), tonumber(args[4])
+  local P, camp, lt, epoch = keys[1], args[1], args[2], tonumber(args[3])
+  local mark, upto, expected = string.match(args[4], '^(%d+)|(%d+)|(.*)$')
+  mark, upto = tonumber(mark or args[4]), number(upto)
   local suppressed, outcomes = tonumber(args[5]), args[6]
   local c = P .. 'c:' .. camp
-  local have = redis.call('HMGET', c, 'iepoch', 'mark', 'state', 'accepted', 'suppressed')
+  local have = redis.call('HMGET', c, 'iepoch', 'mark', 'state', 'accepted', 'suppressed', 'slice', 'upto')
   if number(have[1]) > epoch then
     return redis.error_reply('STALE importer: epoch ' .. epoch .. ', the campaign is at ' .. have[1])
   end
   if is_over(have[3]) then return redis.error_reply('REFUSED the campaign is ' .. have[3]) end
-  if mark <= number(have[2]) then return 0 end
+  local slice = number(have[6])
+  if mark <= number(have[2]) or (mark == slice and upto > 0 and upto <= number(have[7])) then return 0 end
+  local position = (have[2] or '0') .. '|' .. (have[6] or '0') .. '|' .. (have[7] or '0')
+  if (slice > 0 and mark ~= slice) or (expected and expected ~= position) then
+    return redis.error_reply('GAP the import is at ' .. position .. ', the call goes on from ' .. (expected or 'a mark'))
+  end
   local total = suppressed
   for i = 7, #args, 2 do
     if not args[i + 1] or not valid_chunk(args[i + 1]) then
@@ -25,8 +34,14 @@ local function import(keys, args)
     end
   end
   if outcomes ~= '' then redis.call('RPUSH', P .. 'o:' .. camp, outcomes) end
-  redis.call('HSET', c, 'iepoch', epoch, 'mark', mark, 'state', state, 'accepted', number(have[4]) + total,
-             'suppressed', number(have[5]) + suppressed)
+  redis.call('HSET', c, 'iepoch', epoch, 'state', state, 'accepted', number(have[4]) + total, 'suppressed',
+             number(have[5]) + suppressed)
+  if upto > 0 then
+    redis.call('HSET', c, 'slice', mark, 'upto', upto)
+  else
+    redis.call('HSET', c, 'mark', mark)
+    if slice > 0 then redis.call('HDEL', c, 'slice', 'upto') end
+  end
   return total
 end
 

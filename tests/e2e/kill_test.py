@@ -54,6 +54,41 @@ class Kill(unittest.TestCase):
             print(f"importing: seed {seed}, {len(moments)} kills, {recipients} recipients, 0 missing, {duplicates} twice (bound {bound})")
             self.assertLessEqual(duplicates, bound)
 
+    def test_while_importing_many_small_domains(self):
+        """Rows that wait in a temporary file, and are written in slices of several calls."""
+        seed = random.randrange(1 << 30)
+        rng = random.Random(seed)
+        recipients = 400000
+        with workdir() as where:
+            campaign = write_campaign(where, recipients, 150000, extra="sign = false\n")
+            arguments = ["send", str(campaign), "--hold", "--json", "--data"]
+            start = time.monotonic()
+            s = summary(volley(*arguments, where / "other", check=75))
+            whole = time.monotonic() - start
+            self.assertEqual(s["queued"], recipients)
+            queue = where / "data/redis"
+            size = lambda: sum(f.stat().st_size for f in queue.rglob("*") if f.is_file())
+            kills, writing, moment = 0, 0, whole * rng.uniform(0.2, 0.3)
+            while True:
+                before = size()
+                with Process([VOLLEY, *map(str, arguments), str(where / "data")], where / f"send{kills}.log") as send:
+                    try:
+                        send.child.wait(moment)
+                        break
+                    except subprocess.TimeoutExpired:
+                        send.child.kill()
+                        send.child.wait()
+                kills, writing = kills + 1, writing + (size() > before + 100000)
+                moment += whole * rng.uniform(0.02, 0.06)
+            s = summary(volley(*arguments, where / "data", check=75))
+            check_identity(s)
+            self.assertEqual((s["read"], s["accepted"], s["queued"]), (recipients, recipients, recipients))
+            exported = volley("campaign", "export", "test", "--data", where / "data", check=0).stdout.splitlines()
+            addresses = {line.split(",", 1)[0] for line in exported[1:]}
+            self.assertEqual((len(exported) - 1, len(addresses)), (recipients, recipients))
+            self.assertFalse([f for f in os.listdir(where / "data") if f.startswith("import")])
+            print(f"small domains: seed {seed}, {kills} kills, {writing} of them while it wrote, {recipients} recipients, each once")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

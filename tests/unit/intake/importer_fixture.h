@@ -24,8 +24,8 @@ struct Expected {
   uint64_t read = 0, invalid = 0, duplicate = 0;
 };
 
-// Rows over 40 domains; every 11th invalid, every 7th a duplicate in another spelling, every 13th on the suppression list.
-inline std::string make_list(uint64_t rows, Expected& expected, std::string& optouts) {
+// Rows over so many domains; every 11th invalid, every 7th a duplicate in another spelling, every 13th on the suppression list.
+inline std::string make_list(uint64_t rows, uint64_t domains, Expected& expected, std::string& optouts) {
   std::string text = "email,name\n";
   std::set<std::string> seen;
   for (uint64_t i = 1; i <= rows; ++i) {
@@ -37,7 +37,7 @@ inline std::string make_list(uint64_t rows, Expected& expected, std::string& opt
     }
     const uint64_t who = i % 7 == 0 ? i / 2 : i;
     const std::string address = "User" + std::to_string(who) + "@" + (i % 7 == 0 ? "D" : "d") +
-                                std::to_string(who % 40) + ".example.com";
+                                std::to_string(who % domains) + ".example.com";
     text += address + ",\"Name, " + std::to_string(i) + "\"\n";
     if (!seen.insert(fold_address(address)).second) {
       ++expected.duplicate;
@@ -59,9 +59,9 @@ class ImporterTest : public testing::Test {
     options_.list.path = directory_.write(name, text);
     options_.rejects_path = directory_.file("rejects.csv");
   }
-  void use_made_list(uint64_t rows) {
+  void use_made_list(uint64_t rows, uint64_t domains = 40) {
     std::string optouts;
-    use_list(make_list(rows, expected_, optouts));
+    use_list(make_list(rows, domains, expected_, optouts));
     options_.list.max_invalid = 0.2;
     auto loaded =
         SuppressionList::load({directory_.write("optouts.txt", optouts)}, store_->dedupe_key());
@@ -88,6 +88,30 @@ class ImporterTest : public testing::Test {
   }
   Result<ImportTotals> run(metrics::EventLog* events = nullptr) {
     return run_import(*store_, campaign_, epoch_, options_, suppressed_, events, stop_);
+  }
+  // A run that stops after so many rounds, and the next one, until all is in; how often that was.
+  Result<ImportTotals> run_in_pieces(int rounds, int& interruptions) {
+    for (;;) {
+      std::atomic<int> left{rounds};
+      options_.on_flush = [&] {
+        if (--left == 0) stop_ = true;
+      };
+      Result<ImportTotals> totals = run();
+      stop_ = false;
+      if (totals.ok() || totals.error().code != Errc::kTempFail) return totals;
+      ++interruptions;
+      begin();
+    }
+  }
+  // Chunks in the queue.
+  uint64_t chunks() {
+    uint64_t count = 0;
+    const queue::Reply keys = server_.run({"KEYS", "volley:*:q:" + campaign_.id + ":*"});
+    for (size_t k = 0; k < keys.view().size(); ++k) {
+      count += static_cast<uint64_t>(
+          server_.number({"LLEN", std::string(keys.view().at(k).text())}));
+    }
+    return count;
   }
   // What the queue holds: number to address. Every number once, every value in its place.
   std::map<uint64_t, std::string> queued() {

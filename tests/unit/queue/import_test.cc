@@ -24,7 +24,66 @@ TEST(Import, MarksMakeItIdempotent) {
     EXPECT_EQ(counts_of(*store, "c").accepted, 10u);
     EXPECT_EQ(redis.number({"LLEN", "volley:{p00}:b:default:q:c:example.com"}), 1);
   }
-  EXPECT_EQ(*store->import_marks("c"), std::vector<uint64_t>{10});
+  EXPECT_EQ(*store->import_marks("c"), std::vector<ImportMark>{{.row = 10}});
+}
+
+// A slice of two calls: (0, 20], domains below 100 first.
+TEST(Import, ASliceMayTakeSeveralCalls) {
+  RedisServer redis;
+  auto store = redis.store(1);
+  Campaign wanted;
+  wanted.id = "c";
+  ASSERT_TRUE(store->create(wanted, "").ok());
+  const uint64_t epoch = *store->begin_import("c");
+  const auto call = [&](uint64_t mark, uint32_t upto, std::optional<ImportMark> after,
+                        uint64_t first) {
+    ImportFlush flush = flush_of(mark, sequence(first, 5));
+    flush.upto = upto;
+    flush.after = after;
+    return flush;
+  };
+  const auto write = [&](const ImportFlush& flush) {
+    return store->import("c", Lane::kBulk, epoch, std::span(&flush, 1));
+  };
+  const auto expect_at = [&](ImportMark mark, uint64_t accepted) {
+    EXPECT_EQ(*store->import_marks("c"), std::vector<ImportMark>{mark});
+    EXPECT_EQ(counts_of(*store, "c").accepted, accepted);
+  };
+  const ImportMark begun{0, 20, 100}, further{0, 20, 200};
+  for (int again = 0; again < 2; ++again) {  // as when an answer was lost
+    ASSERT_TRUE(write(call(20, 100, ImportMark{}, 1)).ok());
+    expect_at(begun, 5);
+  }
+  // The slice goes on to its end, from where it is.
+  EXPECT_FALSE(write(call(30, 0, {}, 6)).ok());
+  EXPECT_FALSE(write(call(30, 0, begun, 6)).ok());
+  EXPECT_FALSE(write(call(20, 0, further, 6)).ok());
+  EXPECT_FALSE(write(call(20, 200, ImportMark{.row = 10}, 6)).ok());
+  expect_at(begun, 5);
+  ASSERT_TRUE(write(call(20, 200, begun, 6)).ok());
+  expect_at(further, 10);
+  ASSERT_TRUE(write(call(20, 0, further, 11)).ok());
+  expect_at({.row = 20}, 15);
+  for (const ImportFlush& before :
+       {call(20, 100, ImportMark{}, 1), call(20, 200, begun, 6), call(20, 0, further, 11)}) {
+    ASSERT_TRUE(write(before).ok());  // all of them were in a pipeline whose answers were lost
+    expect_at({.row = 20}, 15);
+  }
+  const Status gap = write(call(40, 0, ImportMark{.row = 30}, 16));
+  ASSERT_FALSE(gap.ok());
+  EXPECT_EQ(gap.error().code, Errc::kUnavailable);
+  EXPECT_NE(gap.error().message.find("run the same command again"), std::string::npos);
+  ASSERT_TRUE(write(call(40, 0, ImportMark{.row = 20}, 16)).ok());
+  expect_at({.row = 40}, 20);
+  EXPECT_EQ(redis.number({"HLEN", "volley:{p00}:c:c"}), 5) << "nothing is left of the slice";
+}
+
+TEST(Import, MarksCoverRows) {
+  const ImportMark mark{10, 20, 7};
+  EXPECT_TRUE(mark.covers(10, ~uint64_t{0}));
+  EXPECT_TRUE(mark.covers(20, (uint64_t{7} << 32) - 1));
+  EXPECT_FALSE(mark.covers(20, uint64_t{7} << 32));
+  EXPECT_FALSE(mark.covers(21, 0));
 }
 
 TEST(Import, StaleImporterIsRefused) {
@@ -101,7 +160,7 @@ TEST(Import, ManyPartitionsInOnePipeline) {
   ASSERT_TRUE(store->import("big", Lane::kBulk, epoch, flushes).ok());
   EXPECT_EQ(counts_of(*store, "big").accepted, 64u * 20 * 50);
   const auto marks = *store->import_marks("big");
-  EXPECT_EQ(std::set<uint64_t>(marks.begin(), marks.end()), std::set<uint64_t>{100000});
+  EXPECT_EQ(marks, std::vector<ImportMark>(64, ImportMark{.row = 100000}));
 }
 
 TEST(Import, BrokenFlushesAreRefused) {
@@ -116,6 +175,9 @@ TEST(Import, BrokenFlushesAreRefused) {
   EXPECT_FALSE(store->import("c", Lane::kBulk, epoch, std::span(&flush, 1)).ok());
   flush = flush_of(3, {1, 2, 3});
   flush.parts[0].domain = "with space";
+  EXPECT_FALSE(store->import("c", Lane::kBulk, epoch, std::span(&flush, 1)).ok());
+  flush = flush_of(3, {1, 2, 3});
+  flush.upto = 5;  // of a slice that begins nowhere
   EXPECT_FALSE(store->import("c", Lane::kBulk, epoch, std::span(&flush, 1)).ok());
   flush = flush_of(0, {1});
   EXPECT_FALSE(store->import("c", Lane::kBulk, epoch, std::span(&flush, 1)).ok());
