@@ -99,15 +99,6 @@ Result<uint64_t> cut(const std::string& path) {
   return uint64_t{size - *torn};
 }
 
-std::string_view field(std::string_view info, std::string_view name) {
-  for (size_t at = info.find(name); at != std::string_view::npos; at = info.find(name, at + 1)) {
-    const size_t value = at + name.size();
-    if ((at == 0 || info[at - 1] == '\n') && value < info.size() && info[value] == ':')
-      return info.substr(value + 1, info.find('\r', value) - value - 1);
-  }
-  return {};
-}
-
 }  // namespace
 
 std::optional<size_t> torn_transaction(std::string_view file) {
@@ -135,21 +126,20 @@ Result<uint64_t> cut_torn_transaction(const std::string& directory) {
   return cut(directory + '/' + name);
 }
 
-bool wants_rewrite(std::string_view info) {
-  return field(info, "aof_enabled") == "1" && field(info, "aof_last_rewrite_time_sec") == "-1" &&
-         field(info, "aof_rewrite_in_progress") == "0" &&
-         field(info, "aof_rewrite_scheduled") == "0";
+bool wants_rewrite(const ServerFacts& facts) {
+  return facts.aof && !facts.aof_rewriting &&
+         (facts.aof_never_rewritten || facts.aof_rewrite_failed);
 }
 
 std::array<Command, 2> renewal_commands() {
   return {Command::function("volley1_whole", global_key()), Command("BGREWRITEAOF")};
 }
 
-std::string renewal_note(const ReplyView& answer) {
-  if (answer.is_error())
-    return "Redis was started and does not rewrite its append-only file: " +
-           sanitize(answer.text(), 200);
-  return "Redis was started and is asked to rewrite its append-only file";
+std::string renewal_refused(std::string_view error) {
+  if (error.find("in progress") != std::string_view::npos) return {};
+  return "it does not rewrite its append-only file (" + sanitize(error, 200) +
+         "): run BGREWRITEAOF after each of its restarts, before the next, or mail may be sent "
+         "twice";
 }
 
 }  // namespace volley::queue

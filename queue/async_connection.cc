@@ -145,14 +145,12 @@ int64_t AsyncConnection::server_now_ms() const {
 
 // A user who may not ask is none the wiser: restarts are not noticed then.
 void AsyncConnection::note_server(std::string_view info) {
-  wants_rewrite_ = !url_.embedded && wants_rewrite(info);
-  constexpr std::string_view kField = "run_id:";
-  const size_t at = info.find(kField);
-  if (at == std::string_view::npos) return;
-  info.remove_prefix(at + kField.size());
-  const std::string_view id = info.substr(0, info.find('\r'));
-  restarted_ = !run_id_.empty() && run_id_ != id;
-  run_id_ = id;
+  const ServerFacts facts = parse_info(info);
+  wants_rewrite_ = !url_.embedded && wants_rewrite(facts);
+  if (facts.run_id.empty()) return;
+  restarted_ = !run_id_.empty() && run_id_ != facts.run_id;
+  if (restarted_) rewrite_refused_ = false;
+  run_id_ = facts.run_id;
 }
 
 // One that syncs always has forgotten nothing that it confirmed.
@@ -176,30 +174,15 @@ void AsyncConnection::greeted(const ReplyView& answer) {
   if (Status good = check_handshake(answer, url_); !good) return drop(good.error().message);
   if (greetings_ > 0) return;
   note_time(answer);
-  if (!needs_library_) return greeting_over();
+  if (!needs_library_) return become_ready();
   state_ = State::kLoading;
   std::string bytes;
   load_library_command().write_to(bytes);
   stream_->write(bytes);
 }
 
-void AsyncConnection::greeting_over() {
-  if (!std::exchange(wants_rewrite_, false)) return become_ready();
-  state_ = State::kRenewing;
-  std::string bytes;
-  const auto commands = renewal_commands();
-  for (const Command& command : commands) command.write_to(bytes);
-  greetings_ = commands.size();
-  stream_->write(bytes);
-}
-
-void AsyncConnection::renewed(const ReplyView& answer) {
-  if (--greetings_ > 0) return;
-  log_info("queue " + url_.str() + ": " + renewal_note(answer));
-  become_ready();
-}
-
 void AsyncConnection::become_ready() {
+  if (std::exchange(wants_rewrite_, false)) have_file_rewritten();
   state_ = State::kReady;
   last_error_.clear();
   clock_.set_after(kClock);
@@ -217,23 +200,44 @@ void AsyncConnection::become_ready() {
   }
 }
 
+// Before all that waits to be sent again.
+void AsyncConnection::have_file_rewritten() {
+  std::deque<Call> later;
+  if (state_ != State::kReady) later.swap(calls_);
+  for (const Command& command : renewal_commands()) add(command, {}).optional = true;
+  calls_.back().done = [this](Result<Reply> answer) {
+    const std::string refused = answer ? std::string() : renewal_refused(answer.error().message);
+    if (!refused.empty() && !std::exchange(rewrite_refused_, true))
+      log_warn("queue " + url_.str() + ": " + refused);
+  };
+  std::move(later.begin(), later.end(), std::back_inserter(calls_));
+}
+
 void AsyncConnection::on_clock() {
   clock_.set_after(kClock);
   if (state_ != State::kReady) return;
+  if (!url_.embedded) {
+    call(Command("INFO").arg("persistence"), [this](Result<Reply> info) {
+      if (info && wants_rewrite(parse_info(info->view().text()))) have_file_rewritten();
+    });
+  }
   call(Command("TIME"), [this](Result<Reply> answer) {
     if (answer) note_time(answer->view());
   });
 }
 
-void AsyncConnection::call(const Command& command, Callback done) {
+void AsyncConnection::call(const Command& command, Callback done) { add(command, std::move(done)); }
+
+AsyncConnection::Call& AsyncConnection::add(const Command& command, Callback done) {
   Call& added = calls_.emplace_back();
   command.write_to(added.bytes);
   added.done = std::move(done);
-  if (state_ != State::kReady) return;
+  if (state_ != State::kReady) return added;
   added.sent_at = loop_.now();
   stream_->write(added.bytes);
   counts_.sent(1);
   if (sent_++ == 0) silence_.set_after(kSilence);
+  return added;
 }
 
 bool AsyncConnection::answered(Reply answer) {
@@ -242,7 +246,8 @@ bool AsyncConnection::answered(Reply answer) {
     return false;
   }
   const ReplyView view = answer.view();
-  if (view.is_error() && trouble_of(view.text()) != Trouble::kMistake) {
+  const bool optional = calls_.front().optional;
+  if (view.is_error() && !optional && trouble_of(view.text()) != Trouble::kMistake) {
     drop(error_of(view.text()).message);  // it stays at the front, to be sent again
     return false;
   }
@@ -277,12 +282,10 @@ void AsyncConnection::on_data(std::span<const char> bytes) {
       if (!answered(std::move(answer))) return;
     } else if (state_ == State::kGreeting) {
       greeted(answer.view());
-    } else if (state_ == State::kRenewing) {
-      renewed(answer.view());
     } else if (answer.view().is_error()) {
       return drop(error_of(answer.view().text()).message);
     } else {
-      greeting_over();
+      become_ready();
     }
     if (!stream_) return;
   }

@@ -46,11 +46,12 @@ class AsyncConnection final : private net::StreamListener {
   }  // how far it is ahead of that now; 0: it has not leapt
 
  private:
-  enum class State { kWaiting, kConnecting, kGreeting, kLoading, kRenewing, kReady };
+  enum class State { kWaiting, kConnecting, kGreeting, kLoading, kReady };
   struct Call {
     std::string bytes;
     Callback done;
     TimePoint sent_at;
+    bool optional = false;  // if the server refuses, it is not asked again
   };
 
   void on_connected() override;
@@ -60,9 +61,9 @@ class AsyncConnection final : private net::StreamListener {
   void connect();
   void drop(std::string why);
   void greeted(const ReplyView& answer);
-  void greeting_over();
-  void renewed(const ReplyView& answer);
   void become_ready();
+  void have_file_rewritten();
+  Call& add(const Command& command, Callback done);
   bool answered(Reply answer);  // false: stop reading
   void note_server(std::string_view info);
   void note_durability(const ReplyView& config);
@@ -82,7 +83,8 @@ class AsyncConnection final : private net::StreamListener {
   size_t sent_ = 0;       // of calls_, from the front
   size_t greetings_ = 0;  // answers to the handshake still to come
   bool needs_library_ = false;
-  bool wants_rewrite_ = false;  // the server, of its file (aof_tail.h)
+  bool wants_rewrite_ = false;    // the server, of its file (aof_tail.h)
+  bool rewrite_refused_ = false;  // and said so
   bool was_ready_ = false;
   std::string run_id_;  // of the server process; empty: not known
   bool restarted_ = false;

@@ -31,6 +31,11 @@ ServerFacts parse_info(std::string_view info) {
     if (colon == std::string_view::npos) continue;
     const std::string_view key = line.substr(0, colon), value = line.substr(colon + 1);
     if (key == "redis_version") facts.version = sanitize(value, 32);
+    if (key == "run_id") facts.run_id = sanitize(value, 64);
+    if (key == "aof_last_rewrite_time_sec") facts.aof_never_rewritten = value == "-1";
+    if (key == "aof_rewrite_in_progress" || key == "aof_rewrite_scheduled")
+      facts.aof_rewriting = facts.aof_rewriting || value == "1";
+    if (key == "aof_last_bgrewrite_status") facts.aof_rewrite_failed = value == "err";
     if (key == "role") facts.role = sanitize(value, 32);
     if (key == "loading") facts.loading = value == "1";
     if (key == "aof_enabled") facts.aof = value == "1";

@@ -16,11 +16,13 @@ namespace volley::queue {
 class SyncConnection;
 
 struct ServerFacts {
-  std::string version, role;
+  std::string version, role, run_id;
   bool loading = false;
   bool aof = false;
   unsigned databases = 0;                                        // that have keys
   std::string aof_last_write;                                    // "ok"
+  bool aof_never_rewritten = false, aof_rewriting = false,
+       aof_rewrite_failed = false;                               // since it was started
   std::string eviction, appendfsync, no_appendfsync_on_rewrite;  // empty: not told
 };
 

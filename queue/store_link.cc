@@ -52,11 +52,14 @@ Status StoreLink::renew_file() {
   if (url_.embedded) return {};
   auto info = connection_.run(Command("INFO").arg("persistence"), call_timeout_);
   if (!info) return info.error();
-  if (!wants_rewrite(info->view().text())) return {};
+  if (!wants_rewrite(parse_info(info->view().text()))) return {};
   const auto commands = renewal_commands();
   auto answers = connection_.run(commands, call_timeout_);
   if (!answers) return answers.error();
-  log_debug("queue " + url_.str() + ": " + renewal_note(answers->back().view()));
+  const ReplyView last = answers->back().view();
+  const std::string refused = last.is_error() ? renewal_refused(last.text()) : std::string();
+  if (!refused.empty() && !std::exchange(rewrite_refused_, true))
+    log_warn("queue " + url_.str() + ": " + refused);
   return {};
 }
 

@@ -39,6 +39,7 @@ class StoreLink {
   QueueUrl url_;
   bool memory_;
   bool checked_ = false;
+  bool rewrite_refused_ = false;  // the server's file, and said so
   bool broke_ = false;  // the last connect() reached the server, and then the connection broke
   Duration patience_ = std::chrono::seconds(15);
   Duration call_timeout_ =

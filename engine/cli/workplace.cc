@@ -36,7 +36,7 @@ Result<queue::QueueUrl> neighbours_url(const std::string& data, const std::strin
   if (!path)
     return Error{Errc::kUnavailable, busy + "; its queue is external: name it with --queue"};
   queue::QueueUrl url;
-  url.unix_socket = true;
+  url.unix_socket = url.embedded = true;
   url.host_or_path = path->substr(0, path->find('\n'));  // the server's pid follows
   return url;
 }

@@ -9,6 +9,6 @@ class Apart(Field):
 
     def start(self):
         self.home, self.engine_environment = self.where / "elsewhere", None
-        # The list is in the queue, and synced by the time that the first moment comes.
         volley(*self.command(), "--hold", check=75)
+        self.queue.sync()  # a queue that forgets the whole campaign is another story
         self.start_engine()

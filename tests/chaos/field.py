@@ -74,6 +74,12 @@ class ExternalQueue:
                                             env=self.environment)
         wait_until(lambda: port_open(self.redis.port), "redis to listen again")
 
+    def sync(self):
+        """All that it has is on disk."""
+        for command in (("CONFIG", "SET", "appendfsync", "always"), ("SET", "synced", "1"), ("DEL", "synced"),
+                        ("CONFIG", "SET", "appendfsync", self.appendfsync)):
+            self.client(*command)
+
     def whole(self):
         """Power may go again once Redis has rewritten its file, for which engines ask it (docs/reliability.md, not promised)."""
         def rewritten():

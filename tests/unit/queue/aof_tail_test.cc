@@ -46,14 +46,24 @@ TEST(AofTail, WhatIsDamagedOtherwiseIsLeftToPeople) {
 }
 
 TEST(AofTail, WantsARewrite) {
-  const std::string good =
-      "# "
-      "Persistence\r\naof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_"
-      "last_rewrite_time_sec:";
-  EXPECT_TRUE(wants_rewrite(good + "-1\r\n"));
-  EXPECT_FALSE(wants_rewrite(good + "0\r\n"));
-  EXPECT_FALSE(wants_rewrite("aof_enabled:0\r\n"));
-  EXPECT_FALSE(wants_rewrite(""));
+  const std::string on =
+      "aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n";
+  const auto wants = [](const std::string& info) { return wants_rewrite(parse_info(info)); };
+  EXPECT_TRUE(wants(on + "aof_last_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\n"));
+  EXPECT_FALSE(wants(on + "aof_last_rewrite_time_sec:0\r\naof_last_bgrewrite_status:ok\r\n"));
+  // It tried, and the disk was full.
+  EXPECT_TRUE(wants(on + "aof_last_rewrite_time_sec:3\r\naof_last_bgrewrite_status:err\r\n"));
+  EXPECT_FALSE(
+      wants("aof_enabled:1\r\naof_rewrite_in_progress:1\r\naof_last_rewrite_time_sec:-1\r\n"));
+  EXPECT_FALSE(wants("aof_enabled:0\r\naof_last_rewrite_time_sec:-1\r\n"));
+  EXPECT_FALSE(wants(""));
+}
+
+TEST(AofTail, ARefusalNamesTheRemedy) {
+  EXPECT_NE(renewal_refused("NOPERM this user has no permissions").find("BGREWRITEAOF"),
+            std::string::npos);
+  EXPECT_TRUE(
+      renewal_refused("ERR Background append only file rewriting already in progress").empty());
 }
 
 // The last file of the server's that lies in `directory`.
@@ -123,8 +133,7 @@ TEST(AofTail, AnotherServerIsAskedToWriteItsFileAnew) {
     return text.find("aof_last_rewrite_time_sec:-1") == std::string_view::npos &&
            text.find("aof_rewrite_in_progress:0") != std::string_view::npos;
   };
-  while (!written()) {
-  }
+  for (int rounds = 0; !written(); ++rounds) ASSERT_LT(rounds, 20000);
   {
     auto connection = SyncConnection::connect(redis.url(), std::chrono::seconds(5));
     ASSERT_TRUE(connection->run(push_again(), std::chrono::seconds(5)).ok());
@@ -132,6 +141,16 @@ TEST(AofTail, AnotherServerIsAskedToWriteItsFileAnew) {
   redis.stop(SIGKILL);
   redis.start();
   EXPECT_EQ(length(redis.url()), 1);
+}
+
+// A user who may not ask for that is told what to do, and served all the same.
+TEST(AofTail, AServerThatRefusesToRewriteIsUsedAllTheSame) {
+  RedisServer redis(
+      {"--appendonly", "yes", "--appendfsync", "always", "--rename-command", "BGREWRITEAOF", ""});
+  ASSERT_TRUE(redis.store(1));
+  Engine engine(redis);
+  EXPECT_TRUE(engine.await<uint64_t>([&](auto done) { engine.door.global_revision(done); }).ok());
+  EXPECT_TRUE(engine.door.connected());
 }
 
 // It must start again though it dies before the new file is whole: the old one is then not the last.
@@ -144,7 +163,8 @@ TEST(AofTail, AServerThatDiesWhileItRewritesStartsAgain) {
   redis.start();
   const std::string first = file_in(redis.directory());
   Engine engine(redis);
-  while (file_in(redis.directory()) == first) {
+  for (int rounds = 0; file_in(redis.directory()) == first; ++rounds) {
+    ASSERT_LT(rounds, 20000);
     (void)engine.await<uint64_t>([&](auto done) { engine.door.global_revision(done); });
   }
   redis.stop(SIGKILL);
