@@ -24,8 +24,8 @@ namespace volley::metrics {
 namespace {
 
 constexpr std::chrono::seconds kRetryPause{1};
-constexpr std::chrono::milliseconds kGather{
-    10};  // lines of so long share a write, which locks and looks at the file
+// Lines of so long share a write, which locks and looks at the file.
+constexpr std::chrono::milliseconds kGather{10};
 // One write: large enough to be cheap, small enough for rotation to hit its mark.
 constexpr size_t kSlice = size_t{256} << 10;
 

@@ -5,7 +5,7 @@
 //            single message's is the one the API answered. A replay after a crash may write a line
 //            again, never lose one: (id, generation, attempt, event) is the same then, and differs otherwise.
 // Ownership  Owns its file (0600) and a writer thread; large appends, rotated at max_bytes (give or
-//            take a line), `keep` old files: path.1 is the youngest.
+//            take a line), `keep` old files: path.1 is the youngest. Lines wait 10 ms for company.
 //            The file may be replaced while it is written (event_rewrite.h).
 // Thread     append() from any thread; never blocks on the disk. written() tells up to which
 //            sequence the file has it (written to the system, not fsynced).

@@ -75,7 +75,7 @@ struct Grant {
 
 struct Retry {
   int64_t delay_ms =
-      0;  // from now; rounded up to a turn of the queue's wheel: an eighth of it, 250 ms to 5 s (tests: finer by meta record)
+      0;  // from now; rounded up to a turn of the queue's wheel: an eighth of it at most, 250 ms to 5 s (tests: finer by meta record)
   uint32_t recipients = 0;
   std::string chunk;
 };

@@ -129,10 +129,9 @@ struct Embedded::Impl {
     auto torn = cut_torn_transaction(plan.directory + "/appendonlydir");
     if (!torn) return torn.error();
     if (*torn > 0)
-      event(
-          fmt::format("power went while the queue was writing: the {} bytes of a call that was not "
-                      "yet answered are cut off",
-                      *torn));
+      event(fmt::format(
+          "power went while the queue was writing: {} bytes of a call not yet answered are cut off",
+          *torn));
     return spawn_server(plan);
   }
 

@@ -34,7 +34,13 @@ Result<Store::Impl::Emptied> Store::Impl::empty(const Campaign& campaign, bool k
     if (json->view().is_nil()) return Emptied::kGone;
     auto now = Campaign::from_json(json->view().text());
     if (!now) return now.error();
-    if (!(keep_counts ? now->blotting : now->purging)) return Emptied::kGone;
+    if (now->created_ms != campaign.created_ms) return Emptied::kGone;
+    if (!(keep_counts ? now->blotting : now->purging)) {
+      return Error{Errc::kTempFail,
+                   fmt::format("campaign {}: the queue went back while it was being removed: run "
+                               "the same command again",
+                               campaign.id)};
+    }
     if (Status emptied = empty_partition(p, *now, keep_counts); !emptied) return emptied.error();
   }
   return Emptied::kEmpty;
@@ -64,12 +70,11 @@ Status Store::purge(std::string_view id) {
   auto emptied = impl_->empty(*campaign, false);
   if (!emptied) return emptied.error();
   if (*emptied == Impl::Emptied::kGone) return {};
+  Command erase = Command::function("volley1_erase", campaign_key(id, ""));
+  auto erased = impl_->link.run(erase.number(campaign->created_ms));
+  if (!erased) return erased.error();
+  if (erased->view().number() < 0) return {};  // it is another one's by now
   const Command last[] = {Command("ZREM").arg(global_key("campaigns")).arg(id),
-                          Command("UNLINK")
-                              .arg(campaign_key(id, "rec"))
-                              .arg(campaign_key(id, "content"))
-                              .arg(campaign_key(id, "sup"))
-                              .arg(campaign_key(id, "canary")),
                           Command::function("volley1_changed", global_key())};
   auto answers = impl_->link.run(last);
   return answers ? Status() : Status(answers.error());

@@ -64,7 +64,7 @@ uint32_t PartitionOwner::urgent_chunks() const {
 }
 
 void PartitionOwner::claim_any(Partition& p, uint32_t chunks, bool urgent) {
-  const Asked asked{{}, chunks * queue::kMaxChunkRecipients, urgent};
+  const Asked asked{{}, chunks * queue::kMaxChunkRecipients, urgent, SIZE_MAX};
   p.claiming = true;
   reserved_ += asked.reserved;
   queue::ClaimRequest request;
@@ -79,26 +79,40 @@ void PartitionOwner::claim_any(Partition& p, uint32_t chunks, bool urgent) {
               });
 }
 
+// In turns: on from the one that was last.
+std::vector<std::string> PartitionOwner::next_wanted(Partition& p, uint32_t most) {
+  std::vector<std::string> keys;
+  while (!p.wants.empty() && keys.size() < most) {
+    auto next = p.wants.upper_bound(p.last_wanted);
+    if (next == p.wants.end()) next = p.wants.begin();
+    p.last_wanted = *next;
+    p.wants.erase(next);
+    const auto domain = domains_.find(p.last_wanted);
+    if (domain == domains_.end()) continue;
+    domain->second.wanting = true;
+    keys.push_back(p.last_wanted);
+  }
+  return keys;
+}
+
 void PartitionOwner::claim_wanted(Partition& p) {
   queue::ClaimRequest request;
   request.partition = p.number;
   request.epoch = p.epoch;
   request.max_chunks = chunks_to_claim();
   Asked asked;
-  std::vector<std::string>& wanted = asked.wanted;
-  while (!p.wants.empty() && request.wanted.size() < request.max_chunks) {
-    const std::string key = *p.wants.begin();
-    p.wants.erase(p.wants.begin());
-    const auto domain = domains_.find(key);
-    if (domain == domains_.end()) continue;
-    domain->second.wanting = true;
-    const size_t room = request.max_chunks - request.wanted.size();
-    const size_t chunks = std::min<size_t>(domain->second.burst, room);
-    request.wanted.insert(request.wanted.end(), chunks, domain->second.destination);
-    wanted.push_back(key);
+  asked.wanted = next_wanted(p, request.max_chunks);
+  if (asked.wanted.empty()) return;
+  // One chunk for each first; what room is left goes to those that run dry between claims.
+  for (uint32_t turn = 0; turn < kMaxBurst; ++turn) {
+    for (const std::string& key : asked.wanted) {
+      const Domain& domain = domains_.at(key);
+      if (turn < domain.burst && request.wanted.size() < request.max_chunks)
+        request.wanted.push_back(domain.destination);
+    }
   }
-  if (wanted.empty()) return;
   request.max_chunks = static_cast<uint32_t>(request.wanted.size());
+  asked.bytes = request.max_bytes;
   asked.reserved = request.max_chunks * queue::kMaxChunkRecipients;
   p.claiming_wanted = true;
   reserved_ += asked.reserved;
@@ -115,11 +129,17 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
   reserved_ -= asked.reserved;
   (asked.wanted.empty() ? p.claiming : p.claiming_wanted) = false;
   const bool mine = p.epoch == epoch && p.state == State::kOwned;
+  bool cut_short = false;  // the reply was full: who got nothing may have something
   if (!reply.ok()) {
     if (mine) lose(p, reply.error().message);
   } else {
     for (const auto& key : asked.wanted) adapt_burst(key);
-    for (const auto& chunk : reply->chunks) admit(p, chunk);
+    size_t bytes = 0;
+    for (const auto& chunk : reply->chunks) {
+      bytes += chunk.chunk.size();
+      admit(p, chunk);
+    }
+    cut_short = bytes >= asked.bytes;
     if (asked.urgent) {
       if (reply->chunks.empty()) p.urgent_at = loop_.now() + kPollUrgent;
     } else if (asked.wanted.empty()) {
@@ -136,7 +156,7 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
       }
     }
   }
-  wanted_over(p, asked.wanted);
+  wanted_over(p, asked.wanted, cut_short);
   run();
 }
 
@@ -153,17 +173,21 @@ void PartitionOwner::adapt_burst(const std::string& domain_key) {
 }
 
 // Those that got nothing are not asked for again at once; one whose works ended meanwhile goes back to "any".
-void PartitionOwner::wanted_over(Partition& p, const std::vector<std::string>& wanted) {
+void PartitionOwner::wanted_over(Partition& p, const std::vector<std::string>& wanted,
+                                 bool cut_short) {
   for (const auto& key : wanted) {
     const auto found = domains_.find(key);
     if (found == domains_.end()) continue;
     Domain& domain = found->second;
     // admit() has taken the mark from those that got something.
-    if (domain.wanting) domain.dry_until = loop_.now() + kDryFor;
+    if (domain.wanting && !cut_short) domain.dry_until = loop_.now() + kDryFor;
+    if (domain.wanting && cut_short && domain.works > 0) p.wants.insert(key);
     domain.wanting = false;
     if (domain.works > 0) continue;
-    if (p.state == State::kOwned)
+    if (p.state == State::kOwned) {
       door_.ready(p.number, p.epoch, domain.destination, ready_in(domain));
+      p.poll_at = std::min(p.poll_at, loop_.now());
+    }
     domains_.erase(found);
   }
 }

@@ -43,7 +43,7 @@ struct OwnerOptions {
   Duration lease_ttl = std::chrono::seconds(15);
   uint32_t recipients_in_memory = 16384;
   uint64_t content_in_memory = uint64_t{32} << 20;  // of large single messages
-  int64_t retry_wheel_ms = 5000;
+  int64_t retry_wheel_ms = 250;
   queue::RetryPolicy singles_retry = kSinglesRetry;
   std::string dedupe_key;
   uint64_t seed = 1;
@@ -115,6 +115,7 @@ class PartitionOwner final : public CampaignCache::Listener {
                                     std::shared_ptr<const CampaignContext>>>
         contexts;
     std::set<std::string> wants;                     // keys of domains to claim by name
+    std::string last_wanted;                         // the last one that was
     std::map<uint64_t, std::vector<Record>> replay;  // while recovering
     std::set<uint64_t> recovered;
   };
@@ -140,6 +141,7 @@ class PartitionOwner final : public CampaignCache::Listener {
     std::vector<std::string> wanted;
     uint32_t reserved = 0;
     bool urgent = false;
+    size_t bytes = SIZE_MAX;  // of its reply, at most
   };
 
   enum class Stage : uint8_t { kContext, kRoute, kParked, kOut, kBack };
@@ -194,7 +196,8 @@ class PartitionOwner final : public CampaignCache::Listener {
   void on_claimed(uint32_t number, uint64_t epoch, const Asked& asked,
                   Result<queue::ClaimReply> reply);
   void adapt_burst(const std::string& domain_key);
-  void wanted_over(Partition& p, const std::vector<std::string>& wanted);
+  std::vector<std::string> next_wanted(Partition& p, uint32_t most);
+  void wanted_over(Partition& p, const std::vector<std::string>& wanted, bool cut_short);
   void admit(Partition& p, const queue::Claimed& claimed);
   void use_route(Held& held, const RouteAnswer& answer);
   bool ahead_of_pace(const Held& held) const;

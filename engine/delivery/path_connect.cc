@@ -10,7 +10,8 @@ namespace volley::delivery {
 namespace {
 
 constexpr size_t kAddresses = 5;
-constexpr int64_t kWorthAnew = 16;  // messages that wait, for each session
+constexpr int64_t kWorthAnew = 16;   // messages that wait, for each session
+constexpr uint32_t kLookEvery = 16;  // messages of a session
 constexpr smtp::EnhancedCode kNoDns{4, 4, 3};
 constexpr smtp::EnhancedCode kUnroutable{4, 4, 4};
 constexpr smtp::EnhancedCode kNoTrust{4, 7, 5};
@@ -166,14 +167,18 @@ smtp::Chunking PathPool::chunking(const HostFacts& facts) const {
   return facts.proven ? smtp::Chunking::kStream : smtp::Chunking::kNever;
 }
 
-// Opened before its host had proven itself: with much to send, another connection that streams is worth its handshake. A quarter of
-// them at a time.
+// Opened before its host had proven itself: with much to send, another connection that streams is worth its handshake. A quarter
+// of them at a time, and none while one could not be replaced: who takes no new connections keeps those it has. Looked at now and
+// then, for what is known of a host has a lock.
 bool PathPool::outgrown(const Session& session) const {
   const Host& host = *session.host();
   if (session.streams() || !session.caps().chunking || host.delivered < kProvenAfter) return false;
+  if (session.submitted() % kLookEvery != 0 || path_->limits.chunking == ChunkingPolicy::kNever)
+    return false;
   const size_t sessions = sessions_.size();
   if (lanes_.waiting() < kWorthAnew * static_cast<int64_t>(sessions)) return false;
-  if (closing() * 4 >= std::max<size_t>(sessions, 4)) return false;
+  if (host.failures > 0) return false;
+  if ((closing() + tally().opening) * 4 >= std::max<size_t>(sessions, 4)) return false;
   return chunking(tools_.memory.hosts.facts(host.key, wall_now())) == smtp::Chunking::kStream;
 }
 

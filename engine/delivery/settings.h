@@ -97,7 +97,8 @@ struct Settings {
   Duration idle_return =
       std::chrono::seconds(30);  // work that got nowhere for so long goes back to the queue
   uint32_t recipients_in_memory = 16384;  // per loop, claimed and not settled
-  Duration retry_wheel = std::chrono::seconds(5);
+  Duration retry_wheel =
+      std::chrono::milliseconds(250);  // the finest step of a retry; long ones have coarser ones
   queue::RetryPolicy singles_retry = kSinglesRetry;
 };
 

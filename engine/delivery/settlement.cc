@@ -29,13 +29,11 @@ class Places {
   std::vector<std::pair<uint64_t, size_t>> places_;
 };
 
-constexpr int64_t kFinest = 250;  // milliseconds
-
 // Recipients that are due together share a chunk.
 class RetryPacker {
  public:
   RetryPacker(std::string_view inline_content, int64_t wheel_ms)
-      : inline_content_(inline_content), wheel_ms_(std::clamp<int64_t>(wheel_ms, 1, kFinest)) {}
+      : inline_content_(inline_content), wheel_ms_(std::max<int64_t>(1, wheel_ms)) {}
 
   // Long delays share coarser buckets (an eighth of the delay): jitter must not leave every recipient a chunk of its own.
   void add(const queue::Recipient& recipient, int64_t delay_ms) {

@@ -30,8 +30,8 @@ struct Portion {
   void merge(Portion&& later);
 };
 
-// Takes work.fresh. Deferred recipients are packed by the moment they are due, in steps of an eighth of their
-// delay (wheel_ms, or 250 ms if that is less, at the finest), and keep all they carry.
+// Takes work.fresh. Deferred recipients are packed by the moment they are due, in steps of an eighth of their delay, wheel_ms at
+// the finest, and keep all they carry.
 Portion compose_portion(Work& work, int64_t queue_now_ms, int64_t wheel_ms);
 
 // Everything still waiting, in order. Nothing may be in flight.

@@ -62,6 +62,7 @@ class ImportRun {
   ImportTotals totals_, counted_;
   uint64_t newly_suppressed_ = 0;  // not counted yet
   TimePoint next_report_{};
+  double shown_ = 0;
 };
 
 Error changed_error(const std::string& path) {
@@ -182,7 +183,9 @@ void ImportRun::report(bool always, const ImportWriter& writer) {
   if (const double written = writer.share_written(); written >= 0) {
     fraction = (fraction + written) / 2;
   }
-  options_.progress(totals_, fraction);
+  shown_ =
+      std::max(shown_, fraction);  // a list that begins to be spilled turns out to be more work
+  options_.progress(totals_, shown_);
 }
 
 void ImportRun::count() {

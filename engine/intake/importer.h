@@ -4,13 +4,13 @@
 //            queued, and the list gets its fingerprint. run_import() reads it again, validates, removes duplicates (128-bit
 //            keyed hashes of folded addresses) and suppressed addresses, groups by domain, packs chunks, and writes a
 //            partition's rows and its mark together. A list of many small domains goes through a temporary file first, about
-//            twice its size (packer.h). A rerun reads from row 1, rebuilds counts and duplicates, and skips what a mark covers.
+//            up to three times its size (packer.h). A rerun reads from row 1, rebuilds counts and duplicates, and skips what a mark covers.
 // Memory     40 bytes per recipient for duplicates (inspect() too), 64 MiB of packing buffers. Recipient number = row number.
 // Thread     run_import() reads on the calling thread and packs and writes on another (import_writer.h), which has
 //            the Store to itself until run_import() returns.
 // Stop       What is not yet written is dropped; a rerun reads it again.
 // Errors     kNoInput, kData (over max_invalid; the list changed while it was read), kUnavailable (queue), kTempFail
-//            (stopped), kCantCreate, kIo (the temporary file; nothing of a list that goes through one is queued before its end).
+//            (stopped), kCantCreate, kIo (the temporary file; what went into it is queued at the end of the list only).
 #pragma once
 
 #include <atomic>

@@ -9,7 +9,7 @@
 //            A slice that an earlier run has left half written is completed first, with the same end: until the rows up to there
 //            have been seen, its partition waits.
 // Memory     Limits' buffers over all partitions, reserved as they come into use, or a slice with 16 bytes a row; packed bytes of
-//            a round beside them.
+//            a round beside them. A partition whose half-written slice has to be finished first holds all of that.
 // Thread     One (the import's second). share_written() any.
 // Errors     The Store's and the RowSpill's; kTempFail when `stop` said so. After an error nothing more may be added.
 // Not for    who is accepted: importer.cc decides.

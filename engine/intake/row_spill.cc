@@ -50,12 +50,13 @@ RowSpill::~RowSpill() { ::close(fd_); }
 
 Error RowSpill::failed(int error, const char* what) const {
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return {Errc::kIo,
-          fmt::format("{}: cannot {} the import's temporary file at {} MB: {}; {}", directory_,
-                      what, size_ >> 20, text_of(error),
-                      full ? "it needs about twice the size of the list: make room on this file "
-                             "system, then run the same command again"
-                           : "run the same command again when the disk is well")};
+  return {
+      Errc::kIo,
+      fmt::format("{}: cannot {} the import's temporary file at {} MB: {}; {}", directory_, what,
+                  size_ >> 20, text_of(error),
+                  full ? "it needs up to three times the size of the list: make room on this file "
+                         "system, then run the same command again"
+                       : "run the same command again when the disk is well")};
 }
 
 bool RowSpill::has_room(uint64_t bytes) const {

@@ -63,18 +63,13 @@ void SlicePacker::collect(uint64_t end) {
   });
 }
 
-// Before the first row that is one too many of its domain.
+// Before the first row that is one too many of its domain: rows of one hash are in the order of the list.
 uint64_t SlicePacker::fitting_end(uint64_t end) const {
-  for (size_t begin = 0; begin < entries_.size();) {
-    const size_t group_end = end_of_hash(begin);
-    size_t bytes = entries_[begin].size;
-    for (size_t i = begin + 1; i < group_end; ++i) {
-      bytes += entries_[i].size;
-      if (bytes <= limits_.domain_bytes) continue;
-      end = std::min(end, row(entries_[i]).number - 1);
-      break;
-    }
-    begin = group_end;
+  size_t bytes = 0;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const bool first = i == 0 || entries_[i].domain_hash != entries_[i - 1].domain_hash;
+    bytes = first ? entries_[i].size : bytes + entries_[i].size;
+    if (!first && bytes > limits_.domain_bytes) end = std::min(end, row(entries_[i]).number - 1);
   }
   return end;
 }
@@ -135,7 +130,7 @@ Status SlicePacker::pack(uint32_t partition, queue::ImportMark& at, int64_t now_
   return close(0);
 }
 
-// Rows of one domain (or, once in a universe, of several whose hashes look the same), cut into chunks of about the same size.
+// Rows of one domain, or, now and then, of several whose hashes begin alike, cut into chunks of about the same size.
 void SlicePacker::add_chunks(size_t begin, size_t end, int64_t now_ms, queue::ImportFlush& flush) {
   const size_t count = end - begin;
   const size_t chunks = (count + queue::kMaxChunkRecipients - 1) / queue::kMaxChunkRecipients;

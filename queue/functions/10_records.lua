@@ -42,6 +42,15 @@ local function update(keys, args)
   return 1
 end
 
+-- erase(created): the record and what lies with it; 0 when there is none, -1 when it is another campaign's by now.
+local function erase(keys, args)
+  local json = redis.call('HGET', keys[1] .. 'rec', 'json')
+  if not json then return 0 end
+  if cjson.decode(json).created_ms ~= tonumber(args[1]) then return -1 end
+  redis.call('UNLINK', keys[1] .. 'rec', keys[1] .. 'content', keys[1] .. 'sup', keys[1] .. 'canary')
+  return 1
+end
+
 -- status(engine, json, seals): what an engine says of itself, stamped with the server's time. Returns how many have lately, and for
 -- whom wants to know how often engines were asked to seal their journals.
 local function status(keys, args)
@@ -53,7 +62,7 @@ local function status(keys, args)
   for i = 1, #seen, 2 do
     local age = now - number(seen[i + 1])
     if math.abs(age) < 10000 then live = live + 1 end  -- what it said in the future was said before the clock went back
-    if age > 86400000 then
+    if math.abs(age) > 86400000 then
       redis.call('HDEL', alive, seen[i])
       redis.call('HDEL', key, seen[i])
     end
@@ -101,5 +110,6 @@ redis.register_function{function_name = 'volley1_meta', flags = {'allow-oom'}, c
 redis.register_function{function_name = 'volley1_create', callback = create}
 redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}
 redis.register_function{function_name = 'volley1_update', callback = update}
+redis.register_function{function_name = 'volley1_erase', flags = {'allow-oom'}, callback = erase}
 redis.register_function{function_name = 'volley1_seal', flags = {'allow-oom'}, callback = seal}
 redis.register_function{function_name = 'volley1_status', flags = {'allow-oom'}, callback = status}

@@ -17,7 +17,9 @@ end
 
 -- Due at a turn of the wheel, a finer one for a short delay: what is to be tried again in a second is not to wait for five.
 local function schedule(P, m, delay, wheel, chunk, now)
-  wheel = math.min(wheel, math.max(250, math.floor(delay / 8)))
+  local finer = 250
+  while finer * 2 <= delay / 8 do finer = finer * 2 end
+  wheel = math.min(wheel, finer)
   local due = math.ceil((now + delay) / wheel) * wheel
   local member = due .. '|' .. m.lt .. '|' .. m.camp .. '|' .. m.dom
   redis.call('RPUSH', P .. 'r:' .. member, chunk)

@@ -326,6 +326,15 @@ class Campaign(unittest.TestCase):
             self.assertEqual(s["delivered"], 60)
             self.assertGreater(s["seconds"], 2)
 
+    def test_connections_from_before_the_host_had_proven_itself_make_room_for_ones_that_stream(self):
+        with workdir() as where, Sink(where, "--no-starttls", "--delay", "2") as sink:
+            volley("send", write_campaign(where, 4000, 1), "--data", where / "data", "--route", f"*={sink.address}",
+                   "--connections", "4", check=0)
+            ways = [message["chunking"] for message in sink.messages()]
+            self.assertEqual(len(ways), 4000)
+            self.assertFalse(any(ways[:50]), "none streams before the host has proven itself")
+            self.assertTrue(all(ways[-1000:]), "all do, later on")
+
     def test_a_failed_start_leaves_the_list_free(self):
         with workdir() as where, Sink(where) as sink:
             campaign = write_campaign(where, 20, extra='suppress = ["optout.txt"]')

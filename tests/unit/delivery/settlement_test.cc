@@ -75,7 +75,7 @@ TEST(Settlement, KeepsThoseThatFailedToBeTriedAgain) {
 TEST(Settlement, GroupsRetriesByTheMomentTheyAreDueAndKeepsWhatTheyCarry) {
   auto work = work_of(claim(6));
   conclude(*work, 0, Verdict::kDelivered);
-  conclude(*work, 1, Verdict::kDeferred, 4'900);
+  conclude(*work, 1, Verdict::kDeferred, 4'000);
   conclude(*work, 2, Verdict::kInDoubt, 5'000);
   conclude(*work, 3, Verdict::kDeferred, 5'001);
   const Portion portion = compose_portion(*work, 50'000, 5'000);
@@ -86,7 +86,7 @@ TEST(Settlement, GroupsRetriesByTheMomentTheyAreDueAndKeepsWhatTheyCarry) {
   ASSERT_EQ(portion.retries.size(), 2u);
   EXPECT_EQ(portion.retries[0].delay_ms, 5'000);
   EXPECT_EQ(portion.retries[0].recipients, 2u);
-  EXPECT_EQ(portion.retries[1].delay_ms, 5'500);  // steps of an eighth: nobody who is to come in 5 s comes in 10
+  EXPECT_EQ(portion.retries[1].delay_ms, 10'000);
   auto chunk = queue::Chunk::decode(portion.retries[0].chunk);
   ASSERT_TRUE(chunk.ok());
   const queue::Recipient& r = chunk->recipients()[0];
@@ -94,13 +94,25 @@ TEST(Settlement, GroupsRetriesByTheMomentTheyAreDueAndKeepsWhatTheyCarry) {
   EXPECT_EQ(r.attempts, 1u);
   EXPECT_EQ(r.enqueued_ms, 1002);
   EXPECT_EQ(r.first_attempt_ms, 50'000);
-  EXPECT_EQ(r.not_before_ms, 54'900);
+  EXPECT_EQ(r.not_before_ms, 54'000);
   EXPECT_EQ(r.last_code, 451);
   EXPECT_EQ(r.source, "192.0.2.1");
   EXPECT_EQ(r.return_path, "bounce@example.org");
   EXPECT_EQ(r.dsn, "NOTIFY=NEVER");
   ASSERT_EQ(r.values.size(), 2u);
   EXPECT_EQ(r.values[1], "Name 2");
+}
+
+TEST(Settlement, AShortDelayIsKept) {
+  auto work = work_of(claim(3));
+  conclude(*work, 0, Verdict::kDeferred, 1'000);
+  conclude(*work, 1, Verdict::kDeferred, 60'000);
+  conclude(*work, 2, Verdict::kDeferred, 60'100);
+  const Portion portion = compose_portion(*work, 50'000, delivery::OwnerOptions().retry_wheel_ms);
+  ASSERT_EQ(portion.retries.size(), 2u);
+  EXPECT_EQ(portion.retries[0].delay_ms, 1'000);
+  EXPECT_EQ(portion.retries[1].recipients, 2u);
+  EXPECT_LE(portion.retries[1].delay_ms, 68'000);
 }
 
 TEST(Settlement, TheRemainderIsWhatWasNotTriedUnchanged) {

@@ -217,6 +217,20 @@ TEST_F(AgainTest, NothingBringsBackWhatIsBeingPurged) {
   EXPECT_FALSE(store->find("c")->has_value());
 }
 
+// Two purge it; one has ended, and the name is another campaign's by now.
+TEST_F(AgainTest, TheRecordOfAnotherCampaignOfThatNameStays) {
+  fail_some();
+  finish();
+  const int64_t created = (**store->find("c")).created_ms;
+  const auto erase = [&](int64_t of) {
+    return redis.number({"FCALL", "volley1_erase", "1", "volley:{c:c}:", std::to_string(of)});
+  };
+  EXPECT_EQ(erase(created - 1), -1);
+  EXPECT_TRUE(store->find("c")->has_value());
+  EXPECT_EQ(erase(created), 1);
+  EXPECT_EQ(erase(created), 0);
+}
+
 TEST_F(AgainTest, WhatWasReopenedIsNotPurged) {
   fail_some();
   finish();
