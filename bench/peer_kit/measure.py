@@ -110,8 +110,11 @@ class Bench:
         """Calls that wait for the disk, per message: a run of its own under strace, because that slows everything down."""
         counts = where.with_suffix(".strace")
         self.run(peer, workload, mail, messages, where, trace=(*TRACE, counts))
-        total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s.*total$", counts.read_text(), re.M)
-        return int(total.group(1)) / messages if total else 0.0
+        text = counts.read_text()
+        total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s.*total$", text, re.M)
+        if total is None and text.strip():
+            raise RuntimeError(f"{peer.name}: strace says {' '.join(text.split())[-200:]}")
+        return int(total.group(1)) / messages if total else 0.0  # it writes no table of no calls
 
     @staticmethod
     def _end_trace(peers):

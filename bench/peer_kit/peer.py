@@ -3,10 +3,10 @@
 import dataclasses
 import os
 import pathlib
-import socket
 import time
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+from harness import SOURCE, free_port, port_open  # tests/e2e
+
 INSTALLED = SOURCE / "build/peers"
 HOST = "mail.example.com"
 
@@ -20,23 +20,13 @@ class TimedOut(Exception):
 
 
 def wait_until(condition, what, seconds):
+    """Looks more often than the tests' does: it ends what is measured."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimedOut(f"no end in {seconds:.0f} s of waiting for {what}")
         time.sleep(0.01)
     return value
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def listens(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclasses.dataclass
@@ -118,7 +108,7 @@ class Server(Peer):
         def up():
             if child.poll() is not None:
                 raise RuntimeError(f"{self.name} ended: {tail(job.where)}")
-            return listens(self.port)
+            return port_open(self.port)
         wait_until(up, f"{self.name} to listen", 60)
 
     def send(self, job):

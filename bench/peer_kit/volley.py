@@ -3,7 +3,9 @@
 import json
 import subprocess
 
-from .peer import Client
+from .peer import Client, tail, wait_until
+
+PAUSED = 75  # exit code
 
 
 class Volley(Client):
@@ -35,7 +37,9 @@ class SendOnly(Volley):
 
     def prepare(self, job):
         held = job.injector.start([*self.argv(job), "--hold"], job.where / "import.log")
-        held.wait(job.timeout)
+        wait_until(lambda: held.poll() is not None, f"{self.name} to import", job.timeout)
+        if held.returncode != PAUSED:
+            raise RuntimeError(f"{self.name}: `send --hold` ends with {held.returncode}: {tail(job.where)}")
 
 
 def is_release(build):
