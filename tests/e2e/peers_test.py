@@ -30,6 +30,8 @@ def result(peer, workload, seconds, **more):
 
 
 class Ceiling(unittest.TestCase):
+    STREAM = ["--bdat", "--in-flight", "8"]
+
     def ceiling(self, where, address, *arguments):
         (where / "message.eml").write_text("Subject: a\n\n.a dot\nbye\n")
         (where / "recipients.txt").write_text("".join(f"user{i}@example.net\n" for i in range(500)))
@@ -37,10 +39,11 @@ class Ceiling(unittest.TestCase):
                                "--messages", "500", "--connections", "3", *arguments], capture_output=True, text=True, timeout=60)
 
     def test_everybody_gets_it_once(self):
-        """However replies come: in lock-step, pipelined, by BDAT, with refusals at every step, on connections that end."""
+        """However replies come: in lock-step, pipelined, by BDAT, eight at a time, with refusals at every step, on connections that end."""
         rules = [word for step in ("mail", "rcpt", "data", "dot") for word in ("--rule", f"{step}:0.1:@=1:451 4.3.2 later")]
         for offered, arguments in ((["--no", "PIPELINING"], []), ([], []), ([], ["--bdat"]), ([], ["--per-connection", "7"]),
-                                   (["--max-messages", "5"], [])):
+                                   (["--max-messages", "5"], []), ([], self.STREAM), ([], [*self.STREAM, "--per-connection", "7"]),
+                                   (["--max-messages", "5"], self.STREAM)):
             with self.subTest(offered=offered, arguments=arguments), workdir() as where, Sink(where, *rules, *offered) as sink:
                 run = self.ceiling(where, sink.address, *arguments)
                 self.assertEqual(run.returncode, 0, run.stderr)
@@ -54,6 +57,30 @@ class Ceiling(unittest.TestCase):
             self.assertIn("192.0.2.1:25: not loopback", self.ceiling(where, "192.0.2.1:25").stderr)
             run = self.ceiling(where, sink.address)
             self.assertEqual((run.returncode, run.stderr.strip()), (1, "ceiling: refused: 550 5.1.1 no"))
+            run = self.ceiling(where, sink.address, "--in-flight", "8")
+            self.assertEqual((run.returncode, run.stderr.strip()), (1, "ceiling: --in-flight is for --bdat"))
+
+    def test_eight_are_in_flight(self):
+        """The first message is answered when the eighth is there, and there is no ninth by then."""
+        with workdir() as where, socket.create_server(("127.0.0.1", 0)) as server:
+            (where / "m").write_text("Subject: a\n\nhello\n")
+            (where / "r").write_text("user@example.net\n")
+            with Process([CEILING, "--to", f"127.0.0.1:{server.getsockname()[1]}", "--message", where / "m", "--recipients", where / "r",
+                          "--messages", "16", "--connections", "1", *self.STREAM], where / "ceiling.log") as ceiling:
+                with server.accept()[0] as peer, peer.makefile("rb") as lines:
+                    peer.settimeout(60)
+                    peer.sendall(b"220 a\r\n")
+                    lines.readline()
+                    peer.sendall(b"250\r\n")  # a reply without text is one
+                    for _ in range(2):
+                        for _ in range(8):
+                            self.assertEqual([lines.readline()[:4] for _ in range(6)], [b"MAIL", b"RCPT", b"BDAT", b"Subj", b"\r\n", b"hell"])
+                        peer.setblocking(False)
+                        self.assertEqual(lines.peek(), b"")
+                        peer.settimeout(60)
+                        peer.sendall(b"250 ok\r\n" * 24)
+                    self.assertEqual(ceiling.child.wait(60), 0)
+                self.assertEqual(json.loads(ceiling.text())["messages"], 16)
 
 
 class Refusals(unittest.TestCase):
