@@ -14,6 +14,8 @@ from .sink import Sink
 SAMPLED = 0.25   # seconds between looks at memory
 SATURATED = 0.9  # of one core, the sink's loop
 
+MEMORY = ("tmpfs", "ramfs")  # file systems where a sync costs nothing
+
 TRACE = ("strace", "-f", "-qq", "-c", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o")
 
 
@@ -42,6 +44,17 @@ class Result:
     @property
     def sink_busy(self):
         return self.sink_cpu / self.seconds
+
+
+def file_system(directory):
+    """Its type, by the device of the directory."""
+    device = os.stat(directory).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in open("/proc/self/mountinfo"):
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2] == wanted:
+            return kind.split()[0]
+    return "an unknown file system"
 
 
 class MemoryWatch(threading.Thread):

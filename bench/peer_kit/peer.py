@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import subprocess
 import time
 
 from harness import SOURCE, free_port, port_open  # tests/e2e
@@ -59,16 +60,27 @@ def tail(where):
     return " | ".join(" ".join(log.read_text(errors="replace").split())[-300:] for log in sorted(where.glob("*.log")))
 
 
+def first_line(*command, having=""):
+    """What a program prints about itself."""
+    result = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return next((line.strip() for line in (result.stdout + result.stderr).splitlines() if line.strip() and having in line), "")
+
+
 class Peer:
     name = ""
     what = ""           # one line
     unfair = ""         # what to know when it is held against Volley
     share = 1.0         # of a workload's messages: slow ones get fewer
+    shares = {}         # workload: another share
     durable = False     # what it took survives a power cut
     skips = {}          # workload: why not
 
     def install(self):
         """Raises Unavailable."""
+
+    def version(self, bench):
+        """Of what is installed."""
+        raise NotImplementedError
 
     def prepare(self, job):
         """Before the clock runs."""
@@ -76,6 +88,10 @@ class Peer:
     def send(self, job):
         """Returns when all of it is sent."""
         raise NotImplementedError
+
+
+# Where replies are late, all wait for the same, and a peer's share of W1 would be a second of start-up.
+WHERE_WAITING_COUNTS = {"W3": 1 / 8, "W8": 1 / 8}
 
 
 class Client(Peer):
@@ -93,6 +109,7 @@ class Server(Peer):
     connection of that until the sink has the last message."""
 
     durable = True
+    shares = WHERE_WAITING_COUNTS
     per_connection = 0  # messages; 0: any number
     sessions = 20       # that fill its queue
 
