@@ -57,6 +57,14 @@ def file_system(directory):
     return "an unknown file system"
 
 
+def calls(table):
+    """All that strace counted; of no calls it writes no table."""
+    total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s.*total$", table, re.M)
+    if total is None and table.strip():
+        raise RuntimeError(f"strace says {' '.join(table.split())[-200:]}")
+    return int(total.group(1)) if total else 0
+
+
 class MemoryWatch(threading.Thread):
     """Peaks of a group's memory, until it is stopped."""
 
@@ -123,11 +131,7 @@ class Bench:
         """Calls that wait for the disk, per message: a run of its own under strace, because that slows everything down."""
         counts = where.with_suffix(".strace")
         self.run(peer, workload, mail, messages, where, trace=(*TRACE, counts))
-        text = counts.read_text()
-        total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s.*total$", text, re.M)
-        if total is None and text.strip():
-            raise RuntimeError(f"{peer.name}: strace says {' '.join(text.split())[-200:]}")
-        return int(total.group(1)) / messages if total else 0.0  # it writes no table of no calls
+        return calls(counts.read_text()) / messages
 
     @staticmethod
     def _end_trace(peers):

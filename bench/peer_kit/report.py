@@ -72,7 +72,8 @@ class Report:
                 continue
             times = self.ratio((("volley",), workload.name), ((name,), workload.name), "rate")
             lines.append("| " + " | ".join([
-                name, f"{results[0].messages:,}", f"{statistics.median(r.seconds for r in results):.1f}", spread([r.rate for r in results], "{:,.0f}"),
+                name, f"{results[0].messages:,}", f"{statistics.median(r.seconds for r in results):.1f}",
+                spread([r.rate for r in results], "{:,.0f}"),
                 spread(times, "{:.3g}") if times and name != "volley" else "", spread([r.cpu_per_1000 for r in results], "{:.3g}"),
                 f"{statistics.median(r.sink_cpu / r.messages * 1e6 for r in results):.1f}",
                 f"{max(r.anonymous for r in results) / 2**20:.0f}", f"{max(r.resident for r in results) / 2**20:.0f}"]) + " |")
@@ -111,11 +112,13 @@ class Report:
         return [signed[n].rate / limits[n] for n in sorted(limits.keys() & signed.keys())]
 
     def peer_table(self):
-        lines = ["### The peers, and what is unfair", "", "| peer | version | what it is | survives a power cut | fsyncs per message | to know |",
+        lines = ["### The peers, and what is unfair", "",
+                 "| peer | version | what it is | survives a power cut | fsyncs per message | to know |",
                  "|---|---|---|---|--:|---|"]
         for peer in self.peers.values():
             fsyncs = f"{self.fsyncs[peer.name]:.3g}" if peer.name in self.fsyncs else "-"
-            lines.append(f"| {peer.name} | {self.versions.get(peer.name, '-')} | {peer.what} | {'yes' if peer.durable else 'no'} | {fsyncs} | {peer.unfair} |")
+            lines.append(f"| {peer.name} | {self.versions.get(peer.name, '-')} | {peer.what} | {'yes' if peer.durable else 'no'} | {fsyncs} | "
+                         f"{peer.unfair} |")
         return "\n".join(lines + [""])
 
     def as_json(self):

@@ -76,7 +76,8 @@ class Ceiling(unittest.TestCase):
                     peer.sendall(b"250\r\n")  # a reply without text is one
                     for _ in range(2):
                         for _ in range(8):
-                            self.assertEqual([lines.readline()[:4] for _ in range(6)], [b"MAIL", b"RCPT", b"BDAT", b"Subj", b"\r\n", b"hell"])
+                            self.assertEqual([lines.readline()[:4] for _ in range(6)],
+                                             [b"MAIL", b"RCPT", b"BDAT", b"Subj", b"\r\n", b"hell"])
                         peer.setblocking(False)
                         self.assertEqual(lines.peek(), b"")
                         peer.settimeout(60)
@@ -142,8 +143,8 @@ class Runs(unittest.TestCase):
                               "--json", str(where / "runs.json"), "--write", str(where / "tables")], where / "peers.log",
                              env={**os.environ, "TMPDIR": str(where)}) as bench:
                     directory = wait_until(lambda: list(where.glob("volley-peers-*/W3-postfix-tuned-1/postfix/queue")), "Postfix to run")
-                    wait_until(lambda: any(path.name.endswith("-peer") and (path / "cgroup.procs").read_text() for path in groups(bench.child.pid)),
-                               "its group")
+                    wait_until(lambda: any(path.name.endswith("-peer") and (path / "cgroup.procs").read_text()
+                                           for path in groups(bench.child.pid)), "its group")
                     bench.stop(stop)
                     self.assertEqual(bench.child.returncode, 128 + stop)
                 self.assertFalse(directory[0].exists())
@@ -172,8 +173,16 @@ class Runs(unittest.TestCase):
 
 
 class Tables(unittest.TestCase):
+    def test_what_strace_counted(self):
+        row = "  0.00    0.000000           0        17           fsync\n"
+        self.assertEqual(measure.calls(row + "100.00    0.000000           0        17         2 total\n"), 17)
+        self.assertEqual(measure.calls(row + "100.00    0.000000          17           total\n"), 17)
+        self.assertEqual(measure.calls("\n"), 0)
+        self.assertRaisesRegex(RuntimeError, "strace says strace: attach", measure.calls, "strace: attach: not permitted\n")
+
     def test_ratios_are_of_the_same_run(self):
-        table = report.Report([types.SimpleNamespace(name=n, what="", unfair="", durable=True) for n in ("volley", "postfix", "postfix-tuned")])
+        table = report.Report([types.SimpleNamespace(name=n, what="", unfair="", durable=True)
+                               for n in ("volley", "postfix", "postfix-tuned")])
         for number, mine, theirs in ((1, 1.0, 10.0), (2, 2.0, 40.0)):
             table.add(number, result("volley", "W1", mine))
             table.add(number, result("postfix", "W1", 20.0, cpu=4.0))
