@@ -48,9 +48,15 @@ class Job:
     def start(self, argv):
         return self.group.start([*self.trace, *argv], self.where / "peer.log")
 
+    def wait(self, condition, what):
+        try:
+            wait_until(condition, what, self.timeout)
+        except TimedOut as error:
+            raise TimedOut(f"{error}: {self.sink.messages():,} of {self.messages:,}") from None
+
     def finish(self, child, what):
         """Waits for a child that ends by itself, and well."""
-        wait_until(lambda: child.poll() is not None, f"{what}: {self.sink.messages():,} of {self.messages:,}", self.timeout)
+        self.wait(lambda: child.poll() is not None, what)
         if child.returncode != 0:
             raise RuntimeError(f"{what}: exit {child.returncode}: {tail(self.where)}")
 
@@ -138,10 +144,7 @@ class Server(Peer):
             if injection.poll() not in (None, 0):
                 raise RuntimeError(f"{self.name} did not take the mail: {tail(job.where)}")
             return job.sink.messages() >= job.messages
-        try:
-            wait_until(arrived, self.name, job.timeout)
-        except TimedOut as error:
-            raise TimedOut(f"{error}: {job.sink.messages():,} of {job.messages:,}") from None
+        job.wait(arrived, self.name)
 
 
 def unprivileged(*paths):
