@@ -57,6 +57,7 @@ class Exim(Server):
     what = "as packaged: a process and a connection per message"
     unfair = "its number of connections cannot be capped; takes each message by SMTP; runs without its set-uid step, which costs more"
     share = 1 / 100
+    shares = {"W3": 1 / 20, "W8": 1 / 20}  # where replies are late, nearly all of them are processes at once
     per_connection = 10  # of more it only queues the rest
     sessions = 10        # of 20 it refuses some: those before are not quite gone
     skips = {"W6": "makes a connection per message, many at a time"}
