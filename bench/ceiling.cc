@@ -3,10 +3,11 @@
 //
 // Purpose  The upper bound that bench/peers holds senders against, and its injector for those that take mail by SMTP. By
 //          default MAIL, RCPT and DATA go in one write and the message in another ("pipelined within the message"; lock-step
-//          where PIPELINING is not offered); with --bdat MAIL, RCPT and the message by BDAT are one write. Only the envelope's
-//          recipient changes from one message to the next.
-// Errors   A 4xx is tried again at once, on the same connection; a 421 or an end of a connection on another one; a 5xx, a
-//          silence of 60 s or a stranger (anything but loopback) ends it all: exit 1 with the reason.
+//          where PIPELINING is not offered); with --bdat MAIL, RCPT and the message by BDAT are one write. A connection has one
+//          message in flight, and waits a round trip for its answer; --bdat --in-flight N keeps up to N unanswered. Only the
+//          envelope's recipient changes from one message to the next.
+// Errors   A 4xx is tried again at once, on the same connection; a 421 or an end of a connection on another one, with all that
+//          was in flight there; a 5xx, a silence of 60 s or a stranger (anything but loopback) ends it all: exit 1 with the reason.
 // Output   One JSON line: messages, seconds from the first connect to the last acceptance, tried again, connections made.
 // Thread   One. Writes block: a receiver that reads nothing holds up all connections.
 #include <arpa/inet.h>
@@ -21,10 +22,12 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -38,7 +41,7 @@ namespace {
 constexpr int kSilenceMs = 60'000;
 constexpr char kUsage[] =
     "usage: ceiling --to HOST:PORT --message FILE --recipients FILE --messages N [--connections N] "
-    "[--per-connection N] [--bdat]";
+    "[--per-connection N] [--bdat [--in-flight N]]";
 
 [[noreturn]] void fail(const std::string& why) {
   std::fprintf(stderr, "ceiling: %s\n", why.c_str());
@@ -50,13 +53,13 @@ struct Options {
   std::string message_file, recipients_file;
   size_t messages = 0, connections = 20;
   size_t per_connection = 0;  // 0: no limit
+  size_t in_flight = 1;       // messages a connection
   bool bdat = false;
 };
 
 struct Plan {
-  std::string sender = "news@example.com";
-  std::string text;      // for DATA: dots doubled, and the one that ends it
-  std::string verbatim;  // for BDAT
+  std::string text;  // for DATA: dots doubled, and the one that ends it
+  std::string bdat;  // what follows the recipient: the end of RCPT, BDAT, the message as it is
   std::vector<std::string> recipients;
 };
 
@@ -99,11 +102,14 @@ Options parse(int argc, char** argv) {
       out.connections = number;
     } else if (name == "--per-connection") {
       out.per_connection = number;
+    } else if (name == "--in-flight") {
+      out.in_flight = number;
     } else {
       fail(std::string(name) + ": no such option");
     }
   }
-  if (!to || out.messages == 0 || out.connections == 0) fail(kUsage);
+  if (!to || out.messages == 0 || out.connections == 0 || out.in_flight == 0) fail(kUsage);
+  if (out.in_flight > 1 && !out.bdat) fail("--in-flight is for --bdat");
   return out;
 }
 
@@ -115,6 +121,7 @@ std::string read_whole(const std::string& path) {
 
 Plan prepare(const Options& options) {
   Plan plan;
+  std::string verbatim;
   const std::string message = read_whole(options.message_file);
   for (size_t at = 0; at < message.size();) {
     const size_t end = std::min(message.find('\n', at), message.size());
@@ -122,10 +129,11 @@ Plan prepare(const Options& options) {
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     if (!line.empty() && line.front() == '.') plan.text += '.';
     plan.text.append(line).append("\r\n");
-    plan.verbatim.append(line).append("\r\n");
+    verbatim.append(line).append("\r\n");
     at = end + 1;
   }
   plan.text += ".\r\n";
+  plan.bdat = ">\r\nBDAT " + std::to_string(verbatim.size()) + " LAST\r\n" + verbatim;
   std::ifstream in(options.recipients_file);
   for (std::string line; std::getline(in, line);) plan.recipients.push_back(line);
   if (plan.recipients.empty()) fail(options.recipients_file + ": no recipients");
@@ -152,28 +160,39 @@ class Connection {
   void on_readable();
 
  private:
-  enum class State { kGreeting, kEhlo, kEnvelope, kMessage, kIdle };
+  // Ready: what is in flight decides what a reply is to. Message: by DATA, its text or
+  // what stands in for it was written. Reset: RSET was, after a refusal by BDAT.
+  enum class State { kGreeting, kEhlo, kReady, kMessage, kReset };
+
+  struct Sent {
+    size_t number;
+    unsigned replies = 0;  // of its envelope and, by BDAT, its text, seen
+    int worst = 0;         // the first refusal
+  };
 
   void reopen();
-  const std::string& recipient() const {
-    return plan_.recipients[number_ % plan_.recipients.size()];
+  const std::string& recipient(const Sent& sent) const {
+    return plan_.recipients[sent.number % plan_.recipients.size()];
   }
   void on_reply(int code, std::string_view line);
   void on_envelope_reply(int code);
   void begin();
+  bool take();
   void finish(int code);
-  void write(std::initializer_list<std::string_view> parts);
+  void write(const std::vector<std::string_view>& parts);
 
   const Options& options_;
   const Plan& plan_;
   Work& work_;
   const int epoll_;
   int fd_ = -1;
-  State state_ = State::kIdle;
+  State state_ = State::kGreeting;
   bool pipelining_ = false;
-  size_t number_ = 0, sent_here_ = 0;
-  unsigned replies_ = 0;  // of this envelope, seen
-  int worst_ = 0;         // the envelope's first refusal
+  size_t sent_here_ = 0;  // and accepted
+  std::deque<Sent> flight_;
+  bool due_ = false;  // it can send more
+  bool spoilt_ =
+      false;  // by BDAT: one was refused; the rest of the flight is waited for, then RSET
   size_t filled_ = 0;
   std::array<char, 8192> input_;
 };
@@ -198,10 +217,10 @@ void Connection::open() {
 
 // What it had in hand is tried again elsewhere, which may send it twice: the receiver did not say.
 void Connection::reopen() {
-  if (state_ == State::kEnvelope || state_ == State::kMessage) {
-    work_.again.push_back(number_);
-    ++work_.tried_again;
-  }
+  for (const Sent& sent : flight_) work_.again.push_back(sent.number);
+  work_.tried_again += flight_.size();
+  flight_.clear();
+  spoilt_ = due_ = false;
   if (work_.connected > options_.connections + options_.messages)
     fail("connections end without a message");
   ::close(fd_);
@@ -209,13 +228,13 @@ void Connection::reopen() {
   open();
 }
 
-void Connection::write(std::initializer_list<std::string_view> parts) {
-  std::array<iovec, 8> pieces;
-  size_t count = 0;
+void Connection::write(const std::vector<std::string_view>& parts) {
+  std::vector<iovec> pieces;
   for (std::string_view part : parts)
-    pieces[count++] = {const_cast<char*>(part.data()), part.size()};
+    pieces.push_back({const_cast<char*>(part.data()), part.size()});
+  size_t count = pieces.size();
   for (iovec* at = pieces.data(); count > 0;) {
-    const ssize_t wrote = ::writev(fd_, at, static_cast<int>(count));
+    const ssize_t wrote = ::writev(fd_, at, static_cast<int>(std::min<size_t>(count, IOV_MAX)));
     if (wrote < 0) return;  // the reading end says what became of the connection
     size_t left = static_cast<size_t>(wrote);
     for (; count > 0 && left >= at->iov_len; ++at, --count) left -= at->iov_len;
@@ -223,32 +242,37 @@ void Connection::write(std::initializer_list<std::string_view> parts) {
   }
 }
 
-void Connection::begin() {
-  if (options_.per_connection > 0 && sent_here_ == options_.per_connection) {
-    write({"QUIT\r\n"});
-    state_ = State::kIdle;
-    return reopen();
-  }
+// The next message is in flight; false: there is none, or there is no room for it here.
+bool Connection::take() {
+  if (flight_.size() == options_.in_flight) return false;
+  if (options_.per_connection > 0 && sent_here_ + flight_.size() >= options_.per_connection)
+    return false;
   if (!work_.again.empty()) {
-    number_ = work_.again.back();
+    flight_.push_back({work_.again.back()});
     work_.again.pop_back();
   } else if (work_.next < options_.messages) {
-    number_ = work_.next++;
+    flight_.push_back({work_.next++});
   } else {
-    state_ = State::kIdle;
-    return;
+    return false;
   }
-  state_ = State::kEnvelope;
-  replies_ = 0;
-  worst_ = 0;
-  if (options_.bdat) {
-    write({"MAIL FROM:<", plan_.sender, ">\r\nRCPT TO:<", recipient(), ">\r\nBDAT ",
-           std::to_string(plan_.verbatim.size()), " LAST\r\n", plan_.verbatim});
-  } else if (pipelining_) {
-    write({"MAIL FROM:<", plan_.sender, ">\r\nRCPT TO:<", recipient(), ">\r\nDATA\r\n"});
-  } else {
-    write({"MAIL FROM:<", plan_.sender, ">\r\n"});
+  return true;
+}
+
+void Connection::begin() {
+  due_ = false;
+  if (options_.per_connection > 0 && sent_here_ == options_.per_connection && flight_.empty()) {
+    write({"QUIT\r\n"});
+    return reopen();
   }
+  static constexpr std::string_view kMail = "MAIL FROM:<news@example.com>\r\n", kRcpt = "RCPT TO:<";
+  std::vector<std::string_view> parts;
+  while (take()) {
+    parts.push_back(kMail);
+    if (!options_.bdat && !pipelining_) break;
+    parts.insert(parts.end(), {kRcpt, recipient(flight_.back()),
+                               options_.bdat ? std::string_view(plan_.bdat) : ">\r\nDATA\r\n"});
+  }
+  if (!parts.empty()) write(parts);
 }
 
 void Connection::finish(int code) {
@@ -256,52 +280,70 @@ void Connection::finish(int code) {
     ++work_.done;
     ++sent_here_;
   } else {
-    work_.again.push_back(number_);
+    work_.again.push_back(flight_.front().number);
     ++work_.tried_again;
   }
-  begin();
-}
-
-void Connection::on_envelope_reply(int code) {
-  ++replies_;
-  if (code / 100 == 4 && worst_ == 0) worst_ = code;
-  const bool together = options_.bdat || pipelining_;
-  if (together ? replies_ < 3 : replies_ < 3 && worst_ == 0) {
-    if (!together && replies_ == 1) write({"RCPT TO:<", recipient(), ">\r\n"});
-    if (!together && replies_ == 2) write({"DATA\r\n"});
-    return;
+  flight_.pop_front();
+  state_ = State::kReady;
+  if (spoilt_ && flight_.empty()) {
+    state_ = State::kReset;
+    return write({"RSET\r\n"});
   }
-  if (options_.bdat && worst_ == 0) return finish(code);
-  state_ = State::kMessage;
-  // 354 to what was refused before leaves nothing to say but the end; else the transaction is still open.
-  write({code != 354 ? std::string_view("RSET\r\n")
-         : worst_    ? std::string_view(".\r\n")
-                     : plan_.text});
+  due_ = !spoilt_;
 }
 
 void Connection::on_reply(int code, std::string_view line) {
-  // A DATA or BDAT without a recipient is a 5xx of our own making.
-  if (code / 100 == 5 && worst_ == 0 && state_ != State::kIdle)
+  // A DATA or BDAT without a recipient is a 5xx of our own making, and so is a MAIL in what is left of a transaction.
+  if (code / 100 == 5 && !spoilt_ && !flight_.empty() && flight_.front().worst == 0)
     fail("refused: " + std::string(line));
   switch (state_) {
     case State::kGreeting:
+      if (code / 100 != 2) fail("refused: " + std::string(line));
       state_ = State::kEhlo;
       return write({"EHLO bench.example.com\r\n"});
     case State::kEhlo:
-      return begin();
-    case State::kEnvelope:
-      return on_envelope_reply(code);
+      if (code / 100 != 2) fail("refused: " + std::string(line));
+      state_ = State::kReady;
+      due_ = true;
+      return;
+    case State::kReady:
+      if (!flight_.empty()) on_envelope_reply(code);
+      return;
     case State::kMessage:
-      return finish(worst_ ? worst_ : code);
-    case State::kIdle:
+      return finish(flight_.front().worst ? flight_.front().worst : code);
+    case State::kReset:
+      state_ = State::kReady;
+      spoilt_ = false;
+      due_ = true;
       return;
   }
+}
+
+void Connection::on_envelope_reply(int code) {
+  Sent& sent = flight_.front();
+  ++sent.replies;
+  if (code / 100 == 4 && sent.worst == 0) sent.worst = code;
+  const bool together = options_.bdat || pipelining_;
+  if (together ? sent.replies < 3 : sent.replies < 3 && sent.worst == 0) {
+    if (!together && sent.replies == 1) write({"RCPT TO:<", recipient(sent), ">\r\n"});
+    if (!together && sent.replies == 2) write({"DATA\r\n"});
+    return;
+  }
+  if (options_.bdat) {
+    spoilt_ = spoilt_ || code / 100 != 2;
+    return finish(code);
+  }
+  state_ = State::kMessage;
+  // 354 to what was refused before leaves nothing to say but the end; else the transaction is still open.
+  write({code != 354  ? std::string_view("RSET\r\n")
+         : sent.worst ? std::string_view(".\r\n")
+                      : std::string_view(plan_.text)});
 }
 
 void Connection::on_readable() {
   const ssize_t got = ::recv(fd_, input_.data() + filled_, input_.size() - filled_, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0 && state_ == State::kIdle) {
+  if (got <= 0 && state_ == State::kReady && flight_.empty()) {  // nothing was left for it
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_, nullptr);
     return;
   }
@@ -315,15 +357,16 @@ void Connection::on_readable() {
     const std::string_view line = rest.substr(0, end);
     if (line.size() < 3) fail("not a reply: " + std::string(line));
     at += end + 2;
-    if (state_ == State::kEhlo && line.substr(4) == "PIPELINING") pipelining_ = true;
+    if (state_ == State::kEhlo && line.size() > 3 && line.substr(4) == "PIPELINING")
+      pipelining_ = true;
     if (line.size() > 3 && line[3] == '-') continue;
     if (line.substr(0, 3) == "421") return reopen();
     on_reply(std::atoi(std::string(line.substr(0, 3)).c_str()), line);
-    if (filled_ == 0) return;  // another connection by now
   }
   filled_ -= at;
   std::memmove(input_.data(), input_.data() + at, filled_);
   if (filled_ == input_.size()) fail("a reply line without an end");
+  if (due_) begin();
 }
 
 void run(const Options& options, const Plan& plan) {

@@ -5,7 +5,7 @@ import shutil
 import exim as receiving  # tests/e2e: where it is
 
 from . import unpacked
-from .peer import HOST, Server, unprivileged
+from .peer import HOST, Server, first_line, unprivileged
 
 CONFIG = """\
 exim_path = {binary}
@@ -57,6 +57,7 @@ class Exim(Server):
     what = "as packaged: a process and a connection per message"
     unfair = "its number of connections cannot be capped; takes each message by SMTP; runs without its set-uid step, which costs more"
     share = 1 / 100
+    shares = {"W3": 1 / 20, "W8": 1 / 20}  # where replies are late, nearly all of them are processes at once
     per_connection = 10  # of more it only queues the rest
     sessions = 10        # of 20 it refuses some: those before are not quite gone
     skips = {"W6": "makes a connection per message, many at a time"}
@@ -64,6 +65,9 @@ class Exim(Server):
 
     def install(self):
         unpacked.require(receiving.BINARY)
+
+    def version(self, bench):
+        return first_line(receiving.BINARY, "-C", "/dev/null", "-bV", having="Exim version").split(" #")[0]
 
     def serve(self, job, port):
         base, load = job.where / "exim", job.workload

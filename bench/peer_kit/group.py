@@ -59,13 +59,11 @@ class Group:
         self.path.rmdir()
 
     def start(self, argv, log):
-        """A child with its output in the file `log`."""
-        def enter():
-            with open(self.path / "cgroup.procs", "w") as procs:
-                procs.write("0")
-        with open(log, "ab") as out:
-            child = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                     preexec_fn=enter)
+        """A child with its output in the file `log`, NAME.log, and its complaints in NAME.err.log. A shell enters the group and
+        becomes the child: this process has threads, and may run no Python between fork and exec."""
+        with open(log, "ab") as out, open(log.with_suffix(".err.log"), "ab") as errors:
+            child = subprocess.Popen(["/bin/sh", "-c", 'echo 0 > "$0" && exec "$@"', self.path / "cgroup.procs", *map(str, argv)],
+                                     stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
         self.children.append(child)
         return child
 

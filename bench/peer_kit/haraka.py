@@ -1,10 +1,12 @@
 """Haraka: from npm, with a plugin that relays everything to the sink."""
 
+import json
+
 import haraka as receiving  # tests/e2e: where it is
 from receiver import no_resolver, with_mounts
 
 from . import unpacked
-from .peer import HOST, Server
+from .peer import HOST, Server, first_line
 
 CONFIG = {
     "smtp.ini": "listen=127.0.0.1:{port}\nnodes=0\n",
@@ -27,13 +29,17 @@ exports.hook_get_mx = (next) => next(OK, {{ priority: 0, exchange: '{sink_host}'
 
 class Haraka(Server):
     name = "haraka"
-    what = "one process, queue on disk"
+    what = "one process (no cluster mode), queue on disk"
     unfair = "takes each message by SMTP; a connection per message; what got a 4xx waits 5 s at least"
     share = 1 / 40
     skips = {"W5": "its signer is a plugin that is not installed"}
 
     def install(self):
         unpacked.require(receiving.BINARY)
+
+    def version(self, bench):
+        package = json.loads((receiving.ROOT / "package.json").read_text())
+        return f"Haraka {package['version']}, node {first_line('node', '--version')}"
 
     def serve(self, job, port):
         base, load = job.where / "haraka", job.workload

@@ -14,6 +14,8 @@ from .sink import Sink
 SAMPLED = 0.25   # seconds between looks at memory
 SATURATED = 0.9  # of one core, the sink's loop
 
+MEMORY = ("tmpfs", "ramfs")  # file systems where a sync costs nothing
+
 TRACE = ("strace", "-f", "-qq", "-c", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o")
 
 
@@ -42,6 +44,25 @@ class Result:
     @property
     def sink_busy(self):
         return self.sink_cpu / self.seconds
+
+
+def file_system(directory):
+    """Its type, by the device of the directory."""
+    device = os.stat(directory).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in open("/proc/self/mountinfo"):
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2] == wanted:
+            return kind.split()[0]
+    return "an unknown file system"
+
+
+def calls(table):
+    """All that strace counted; of no calls it writes no table."""
+    total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s.*total$", table, re.M)
+    if total is None and table.strip():
+        raise RuntimeError(f"strace says {' '.join(table.split())[-200:]}")
+    return int(total.group(1)) if total else 0
 
 
 class MemoryWatch(threading.Thread):
@@ -110,8 +131,7 @@ class Bench:
         """Calls that wait for the disk, per message: a run of its own under strace, because that slows everything down."""
         counts = where.with_suffix(".strace")
         self.run(peer, workload, mail, messages, where, trace=(*TRACE, counts))
-        total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s.*total$", counts.read_text(), re.M)
-        return int(total.group(1)) / messages if total else 0.0
+        return calls(counts.read_text()) / messages
 
     @staticmethod
     def _end_trace(peers):

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
-from .peer import Client, INSTALLED, Unavailable
+from .peer import Client, INSTALLED, Unavailable, WHERE_WAITING_COUNTS, first_line
 
 VERSION = "10.6.1"
 MODULE = INSTALLED / "nodemailer/node_modules/nodemailer"
@@ -13,9 +13,10 @@ MODULE = INSTALLED / "nodemailer/node_modules/nodemailer"
 
 class Nodemailer(Client):
     name = "nodemailer"
-    what = f"nodemailer {VERSION}, pool, connections kept"
+    what = "nodemailer's pool, connections kept"
     unfair = "no queue: a crash loses what was not sent"
     share = 1 / 20
+    shares = WHERE_WAITING_COUNTS
     skips = {"W7": "does not try again", "W8": "does not try again"}
 
     def install(self):
@@ -30,6 +31,9 @@ class Nodemailer(Client):
                                 text=True, timeout=300)
         if result.returncode != 0:
             raise Unavailable("npm: " + " ".join(result.stderr.split())[:200])
+
+    def version(self, bench):
+        return f"nodemailer {VERSION}, node {first_line('node', '--version')}"
 
     def argv(self, job):
         load = job.workload

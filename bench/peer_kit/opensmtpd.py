@@ -4,7 +4,7 @@ import opensmtpd as receiving  # tests/e2e: where it is
 from receiver import no_resolver, with_mounts
 
 from . import unpacked
-from .peer import HOST, Server
+from .peer import HOST, Server, first_line
 
 CONFIG = """\
 {settings}
@@ -28,6 +28,7 @@ class OpenSmtpd(Server):
     unfair = ("takes each message by SMTP; syncs nothing to disk, so its queue does not survive a power cut; writes the last dot by "
               "itself, with Nagle's algorithm on: 40 ms a message at every receiver that delays its ACKs, as Linux does")
     share = 1 / 400
+    shares = {}  # it takes long enough
     durable = False
     per_connection = 50
     skips = {name: "hopeless: W1 says enough" for name in ("W2", "W2b", "W3", "W4", "W6")} | {
@@ -36,6 +37,9 @@ class OpenSmtpd(Server):
 
     def install(self):
         unpacked.require(receiving.BINARY)
+
+    def version(self, bench):
+        return first_line(receiving.BINARY, "-h").removeprefix("version: ")
 
     def serve(self, job, port):
         base, load = job.where / "opensmtpd", job.workload

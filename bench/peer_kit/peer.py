@@ -3,10 +3,11 @@
 import dataclasses
 import os
 import pathlib
-import socket
+import subprocess
 import time
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+from harness import SOURCE, free_port, port_open  # tests/e2e
+
 INSTALLED = SOURCE / "build/peers"
 HOST = "mail.example.com"
 
@@ -20,23 +21,13 @@ class TimedOut(Exception):
 
 
 def wait_until(condition, what, seconds):
+    """Looks more often than the tests' does: it ends what is measured."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimedOut(f"no end in {seconds:.0f} s of waiting for {what}")
         time.sleep(0.01)
     return value
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def listens(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclasses.dataclass
@@ -57,9 +48,15 @@ class Job:
     def start(self, argv):
         return self.group.start([*self.trace, *argv], self.where / "peer.log")
 
+    def wait(self, condition, what):
+        try:
+            wait_until(condition, what, self.timeout)
+        except TimedOut as error:
+            raise TimedOut(f"{error}: {self.sink.messages():,} of {self.messages:,}") from None
+
     def finish(self, child, what):
         """Waits for a child that ends by itself, and well."""
-        wait_until(lambda: child.poll() is not None, f"{what}: {self.sink.messages():,} of {self.messages:,}", self.timeout)
+        self.wait(lambda: child.poll() is not None, what)
         if child.returncode != 0:
             raise RuntimeError(f"{what}: exit {child.returncode}: {tail(self.where)}")
 
@@ -69,16 +66,27 @@ def tail(where):
     return " | ".join(" ".join(log.read_text(errors="replace").split())[-300:] for log in sorted(where.glob("*.log")))
 
 
+def first_line(*command, having=""):
+    """What a program prints about itself."""
+    result = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return next((line.strip() for line in (result.stdout + result.stderr).splitlines() if line.strip() and having in line), "")
+
+
 class Peer:
     name = ""
     what = ""           # one line
     unfair = ""         # what to know when it is held against Volley
     share = 1.0         # of a workload's messages: slow ones get fewer
+    shares = {}         # workload: another share
     durable = False     # what it took survives a power cut
     skips = {}          # workload: why not
 
     def install(self):
         """Raises Unavailable."""
+
+    def version(self, bench):
+        """Of what is installed."""
+        raise NotImplementedError
 
     def prepare(self, job):
         """Before the clock runs."""
@@ -86,6 +94,10 @@ class Peer:
     def send(self, job):
         """Returns when all of it is sent."""
         raise NotImplementedError
+
+
+# Where replies are late, all wait for the same, and a peer's share of W1 would be a second of start-up.
+WHERE_WAITING_COUNTS = {"W3": 1 / 8, "W8": 1 / 8}
 
 
 class Client(Peer):
@@ -103,6 +115,7 @@ class Server(Peer):
     connection of that until the sink has the last message."""
 
     durable = True
+    shares = WHERE_WAITING_COUNTS
     per_connection = 0  # messages; 0: any number
     sessions = 20       # that fill its queue
 
@@ -118,7 +131,7 @@ class Server(Peer):
         def up():
             if child.poll() is not None:
                 raise RuntimeError(f"{self.name} ended: {tail(job.where)}")
-            return listens(self.port)
+            return port_open(self.port)
         wait_until(up, f"{self.name} to listen", 60)
 
     def send(self, job):
@@ -131,10 +144,7 @@ class Server(Peer):
             if injection.poll() not in (None, 0):
                 raise RuntimeError(f"{self.name} did not take the mail: {tail(job.where)}")
             return job.sink.messages() >= job.messages
-        try:
-            wait_until(arrived, self.name, job.timeout)
-        except TimedOut as error:
-            raise TimedOut(f"{error}: {job.sink.messages():,} of {job.messages:,}") from None
+        job.wait(arrived, self.name)
 
 
 def unprivileged(*paths):

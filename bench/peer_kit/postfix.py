@@ -5,7 +5,7 @@ import pwd
 
 import postfix as receiving  # tests/e2e: its master.cf
 
-from .peer import HOST, Server, Unavailable
+from .peer import HOST, Server, Unavailable, first_line
 
 MAIN = """\
 compatibility_level = 3.6
@@ -57,6 +57,9 @@ class Postfix(Server):
     def install(self):
         if not receiving.usable():
             raise Unavailable("not installed (deploy/install-packages test), or this is not root")
+
+    def version(self, bench):
+        return "Postfix " + first_line("/usr/sbin/postconf", "-d", "-h", "mail_version")
 
     def serve(self, job, port):
         base = job.where / "postfix"

@@ -3,7 +3,7 @@
 import ipaddress
 import json
 
-from .peer import wait_until
+from .peer import tail, wait_until
 
 
 def require_loopback(host):
@@ -25,7 +25,7 @@ class Sink:
 
         def listening():
             if self.child.poll() is not None:
-                raise RuntimeError("the sink ended: " + log.read_text()[-300:])
+                raise RuntimeError("the sink ended: " + tail(where))
             return next((line.split()[1] for line in log.read_text().splitlines() if line.startswith("listening ")), None)
         self.address = wait_until(listening, "the sink to listen", 20)
         self.host, self.port = self.address.split(":")

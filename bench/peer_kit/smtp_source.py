@@ -2,7 +2,7 @@
 
 import os
 
-from .peer import Client, Unavailable
+from .peer import Client, Unavailable, first_line
 
 PROGRAM = "/usr/sbin/smtp-source"
 
@@ -18,6 +18,9 @@ class SmtpSource(Client):
     def install(self):
         if not os.path.exists(PROGRAM):
             raise Unavailable(f"no {PROGRAM}: deploy/install-packages test")
+
+    def version(self, bench):
+        return "Postfix " + first_line("/usr/sbin/postconf", "-d", "-h", "mail_version")
 
     def argv(self, job):
         return [PROGRAM, "-d", "-s", job.workload.connections, "-m", job.messages, "-F", job.mail.message, "-f", "news@example.com",

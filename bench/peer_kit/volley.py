@@ -1,19 +1,32 @@
 """Volley itself: `volley send`, with its embedded queue, from the start of the process to its end."""
 
 import json
-import subprocess
 
-from .peer import Client
+from .peer import Client, first_line, tail, wait_until
+
+PAUSED = 75  # exit code
+
+
+UNFAIR = ("takes one file, and syncs once per call of many recipients, where an MTA answers and syncs for each message; {way}")
+STREAMS = UNFAIR.format(way="streams by BDAT, up to eight messages unanswered a connection, once a host has taken 50: needs CHUNKING, and "
+                            "leaves up to eight in doubt when a session breaks")
 
 
 class Volley(Client):
     name = "volley"
     what = "`volley send`: import of the list, then sending; embedded queue, `appendfsync always`"
+    unfair = STREAMS
     durable = True
     extra = ()
 
+    def version(self, bench):
+        return f"{version(bench.volley)}; {first_line('redis-server', '--version').split(' sha')[0]}"
+
+    def config(self, job):
+        return job.mail.config
+
     def argv(self, job):
-        return [job.volley, "send", job.mail.campaign, "-c", job.mail.config, "--data", job.where / "data", "--route",
+        return [job.volley, "send", job.mail.campaign, "-c", self.config(job), "--data", job.where / "data", "--route",
                 f"*={job.sink.address}", "--connections", job.workload.connections, "--yes", "--json", *self.extra]
 
     def send(self, job):
@@ -35,7 +48,20 @@ class SendOnly(Volley):
 
     def prepare(self, job):
         held = job.injector.start([*self.argv(job), "--hold"], job.where / "import.log")
-        held.wait(job.timeout)
+        wait_until(lambda: held.poll() is not None, f"{self.name} to import", job.timeout)
+        if held.returncode != PAUSED:
+            raise RuntimeError(f"{self.name}: `send --hold` ends with {held.returncode}: {tail(job.where)}")
+
+
+class Data(SendOnly):
+    name = "volley-data"
+    what = "volley-send by DATA: BDAT is turned off (`chunking = \"never\"`)"
+    unfair = UNFAIR.format(way="pipelines the next message's envelope with the end of one, up to two messages unanswered a connection")
+
+    def config(self, job):
+        file = job.where / "volley.toml"
+        file.write_text(job.mail.config.read_text() + f'[site."{job.sink.host}"]\nchunking = "never"\n')
+        return file
 
 
 def is_release(build):
@@ -45,4 +71,4 @@ def is_release(build):
 
 
 def version(volley):
-    return subprocess.run([volley, "--version"], capture_output=True, text=True).stdout.strip()
+    return first_line(volley, "--version")

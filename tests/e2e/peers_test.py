@@ -13,13 +13,15 @@ CEILING = BUILD / "bench/ceiling"
 PEERS = ["/usr/bin/python3", str(SOURCE / "bench/peers")]
 
 
-def groups():
-    return list(group.root().glob("volley-peers-*"))
+def groups(pid):
+    """Of a bench/peers that is or was this process."""
+    return list(group.root().glob(f"volley-peers-{pid}-*"))
 
 
 def usable():
     try:
-        return volley_peer.is_release(BUILD) and group.root()
+        on_disk = measure.file_system(tempfile.gettempdir()) not in measure.MEMORY
+        return on_disk and volley_peer.is_release(BUILD) and group.root()
     except group.NoGroups:
         return False
 
@@ -30,6 +32,8 @@ def result(peer, workload, seconds, **more):
 
 
 class Ceiling(unittest.TestCase):
+    STREAM = ["--bdat", "--in-flight", "8"]
+
     def ceiling(self, where, address, *arguments):
         (where / "message.eml").write_text("Subject: a\n\n.a dot\nbye\n")
         (where / "recipients.txt").write_text("".join(f"user{i}@example.net\n" for i in range(500)))
@@ -37,10 +41,11 @@ class Ceiling(unittest.TestCase):
                                "--messages", "500", "--connections", "3", *arguments], capture_output=True, text=True, timeout=60)
 
     def test_everybody_gets_it_once(self):
-        """However replies come: in lock-step, pipelined, by BDAT, with refusals at every step, on connections that end."""
+        """However replies come: in lock-step, pipelined, by BDAT, eight at a time, with refusals at every step, on connections that end."""
         rules = [word for step in ("mail", "rcpt", "data", "dot") for word in ("--rule", f"{step}:0.1:@=1:451 4.3.2 later")]
         for offered, arguments in ((["--no", "PIPELINING"], []), ([], []), ([], ["--bdat"]), ([], ["--per-connection", "7"]),
-                                   (["--max-messages", "5"], [])):
+                                   (["--max-messages", "5"], []), ([], self.STREAM), ([], [*self.STREAM, "--per-connection", "7"]),
+                                   (["--max-messages", "5"], self.STREAM)):
             with self.subTest(offered=offered, arguments=arguments), workdir() as where, Sink(where, *rules, *offered) as sink:
                 run = self.ceiling(where, sink.address, *arguments)
                 self.assertEqual(run.returncode, 0, run.stderr)
@@ -54,6 +59,31 @@ class Ceiling(unittest.TestCase):
             self.assertIn("192.0.2.1:25: not loopback", self.ceiling(where, "192.0.2.1:25").stderr)
             run = self.ceiling(where, sink.address)
             self.assertEqual((run.returncode, run.stderr.strip()), (1, "ceiling: refused: 550 5.1.1 no"))
+            run = self.ceiling(where, sink.address, "--in-flight", "8")
+            self.assertEqual((run.returncode, run.stderr.strip()), (1, "ceiling: --in-flight is for --bdat"))
+
+    def test_eight_are_in_flight(self):
+        """The first message is answered when the eighth is there, and there is no ninth by then."""
+        with workdir() as where, socket.create_server(("127.0.0.1", 0)) as server:
+            (where / "m").write_text("Subject: a\n\nhello\n")
+            (where / "r").write_text("user@example.net\n")
+            with Process([CEILING, "--to", f"127.0.0.1:{server.getsockname()[1]}", "--message", where / "m", "--recipients", where / "r",
+                          "--messages", "16", "--connections", "1", *self.STREAM], where / "ceiling.log") as ceiling:
+                with server.accept()[0] as peer, peer.makefile("rb") as lines:
+                    peer.settimeout(60)
+                    peer.sendall(b"220 a\r\n")
+                    lines.readline()
+                    peer.sendall(b"250\r\n")  # a reply without text is one
+                    for _ in range(2):
+                        for _ in range(8):
+                            self.assertEqual([lines.readline()[:4] for _ in range(6)],
+                                             [b"MAIL", b"RCPT", b"BDAT", b"Subj", b"\r\n", b"hell"])
+                        peer.setblocking(False)
+                        self.assertEqual(lines.peek(), b"")
+                        peer.settimeout(60)
+                        peer.sendall(b"250 ok\r\n" * 24)
+                    self.assertEqual(ceiling.child.wait(60), 0)
+                self.assertEqual(json.loads(ceiling.text())["messages"], 16)
 
 
 class Refusals(unittest.TestCase):
@@ -67,20 +97,27 @@ class Refusals(unittest.TestCase):
                 self.assertEqual(run.returncode, 1)
                 self.assertIn(said, run.stderr)
 
+    @unittest.skipUnless(os.path.ismount("/dev/shm") and usable(), "needs /dev/shm, and all that is checked before")
+    def test_a_directory_in_memory(self):
+        run = subprocess.run([*PEERS, "--build", str(BUILD), "--peers", "ceiling"], capture_output=True, text=True, timeout=60,
+                             env={**os.environ, "TMPDIR": "/dev/shm"})
+        self.assertEqual((run.returncode, run.stderr.split(":")[1]), (1, " /dev/shm is in memory, where a sync costs nothing"))
 
-@unittest.skipUnless(usable(), "needs a release build, root and cgroup2")
+
+@unittest.skipUnless(usable(), "needs a release build, root, cgroup2 and a disk")
 class Runs(unittest.TestCase):
     def test_two_peers_and_their_figures(self):
         with workdir() as where:
-            run = subprocess.run([*PEERS, "--build", str(BUILD), "--only", "W1,W7", "--peers", "volley,postfix-tuned,ceiling,smtp-source",
-                                  "--messages", "400", "--runs", "2", "--json", str(where / "runs.json"), "--write", str(where / "tables")],
-                                 capture_output=True, text=True, timeout=300)
-            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+            with Process([*PEERS, "--build", str(BUILD), "--only", "W1,W7", "--peers",
+                          "volley,volley-data,postfix,postfix-tuned,ceiling,smtp-source", "--messages", "400", "--runs", "2", "--json",
+                          str(where / "runs.json"), "--write", str(where / "tables")], where / "peers.log") as bench:
+                self.assertEqual(bench.child.wait(300), 0, bench.text())
             found = json.loads((where / "runs.json").read_text())
             self.assertEqual({(r["peer"], r["workload"]): r["messages"] for r in found["runs"]},
-                             {("volley", "W1"): 400, ("ceiling", "W1"): 400, ("smtp-source", "W1"): 200, ("postfix-tuned", "W1"): 200,
-                              ("volley", "W7"): 400, ("ceiling", "W7"): 400, ("postfix-tuned", "W7"): 200})
-            self.assertEqual(len(found["runs"]), 14)
+                             {("volley", "W1"): 400, ("volley-data", "W1"): 400, ("ceiling", "W1"): 400, ("smtp-source", "W1"): 200,
+                              ("postfix", "W1"): 200, ("postfix-tuned", "W1"): 200, ("volley", "W7"): 400, ("volley-data", "W7"): 400,
+                              ("ceiling", "W7"): 400, ("postfix", "W7"): 200, ("postfix-tuned", "W7"): 200})
+            self.assertEqual(len(found["runs"]), 22)
             for r in found["runs"]:
                 self.assertTrue(r["rate"] > 0 and r["cpu"] > 0 and r["sink_cpu"] > 0 and r["extra"] == 0, r)
             # Volley's queue is counted with it, and what Postfix keeps on the disk is seen.
@@ -90,33 +127,74 @@ class Runs(unittest.TestCase):
             self.assertEqual([f["why"] for f in found["failures"]], ["does not try again"])
             tables = (where / "tables").read_text()
             self.assertIn("- smtp-source: does not try again", tables)
-            self.assertIn("| W1 against tuned Postfix, both end to end and durable |", tables)
-            self.assertEqual(groups(), [])
+            for ratio in ("W1 against the better of Postfix as packaged and tuned, both end to end and durable",
+                          "W1 by DATA against `ceiling` (DATA, one in flight), sending alone"):
+                self.assertIn(f"| {ratio} |", tables)
+            self.assertRegex(tables, r"(?m)^[-0-9]+, volley \S+, \d+ cores \(.+\), Linux \S+, \w+, 2 runs in turns")
+            self.assertRegex(found["versions"]["volley"], r"^volley \d.*; Redis server v=\d")
+            self.assertRegex(found["versions"]["postfix"], r"^Postfix \d")
+            self.assertEqual(groups(bench.child.pid), [])
 
     def test_stopped_in_the_middle(self):
-        """Nothing runs and nothing lies about afterwards."""
+        """Nothing runs and nothing lies about afterwards, and the run before is kept: on SIGHUP as on SIGTERM."""
+        for stop in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(stop=stop), workdir() as where:
+                with Process([*PEERS, "--build", str(BUILD), "--only", "W3", "--peers", "ceiling,postfix-tuned", "--messages", "20000",
+                              "--json", str(where / "runs.json"), "--write", str(where / "tables")], where / "peers.log",
+                             env={**os.environ, "TMPDIR": str(where)}) as bench:
+                    directory = wait_until(lambda: list(where.glob("volley-peers-*/W3-postfix-tuned-1/postfix/queue")), "Postfix to run")
+                    wait_until(lambda: any(path.name.endswith("-peer") and (path / "cgroup.procs").read_text()
+                                           for path in groups(bench.child.pid)), "its group")
+                    bench.stop(stop)
+                    self.assertEqual(bench.child.returncode, 128 + stop)
+                self.assertFalse(directory[0].exists())
+                self.assertEqual((groups(bench.child.pid), list(where.glob("volley-peers-*"))), ([], []))
+                self.assertEqual([r["peer"] for r in json.loads((where / "runs.json").read_text())["runs"]], ["ceiling"])
+                self.assertIn("| ceiling | 2,000 |", (where / "tables").read_text())
+
+    def test_a_peer_that_prints_nonsense_fails_alone(self):
+        """And nothing of its complaints is taken for its summary; an import that does not pause is no import."""
         with workdir() as where:
-            with Process([*PEERS, "--build", str(BUILD), "--only", "W3", "--peers", "postfix-tuned"], where / "peers.log",
-                         env={**os.environ, "TMPDIR": str(where)}) as bench:
-                directory = wait_until(lambda: list(where.glob("volley-peers-*/W3-postfix-tuned-1/postfix/queue")), "Postfix to run")
-                wait_until(lambda: any(path.name.endswith("-peer") and (path / "cgroup.procs").read_text() for path in groups()),
-                           "its group")
-                bench.stop()
-                self.assertEqual(bench.child.returncode, 143)
-            self.assertFalse(directory[0].exists())
-            self.assertEqual((groups(), list(where.glob("volley-peers-*"))), ([], []))
+            build = where / "build"
+            (build / "engine/app").mkdir(parents=True)
+            (build / "bench").symlink_to(BUILD / "bench")
+            (build / "CMakeCache.txt").symlink_to(BUILD / "CMakeCache.txt")
+            program = build / "engine/app/volley"
+            program.write_text('#!/bin/sh\n[ "$1" = send ] || exec "' + VOLLEY + '" "$@"\necho "{}"\necho complaint >&2\n')
+            program.chmod(0o755)
+            run = subprocess.run([*PEERS, "--build", str(build), "--only", "W1", "--peers", "volley,volley-send,ceiling", "--messages",
+                                  "200", "--runs", "1", "--no-fsyncs", "--json", str(where / "runs.json")], capture_output=True,
+                                 text=True, timeout=300)
+            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+            found = json.loads((where / "runs.json").read_text())
+            self.assertEqual([r["peer"] for r in found["runs"]], ["ceiling"])
+            self.assertEqual([f["why"][:48] for f in found["failures"]],
+                             ["KeyError: 'delivered'", "volley-send: `send --hold` ends with 0: complaint"[:48]])
 
 
 class Tables(unittest.TestCase):
+    def test_what_strace_counted(self):
+        row = "  0.00    0.000000           0        17           fsync\n"
+        self.assertEqual(measure.calls(row + "100.00    0.000000           0        17         2 total\n"), 17)
+        self.assertEqual(measure.calls(row + "100.00    0.000000          17           total\n"), 17)
+        self.assertEqual(measure.calls("\n"), 0)
+        self.assertRaisesRegex(RuntimeError, "strace says strace: attach", measure.calls, "strace: attach: not permitted\n")
+
     def test_ratios_are_of_the_same_run(self):
-        table = report.Report([types.SimpleNamespace(name=n, what="", unfair="", durable=True) for n in ("volley", "postfix-tuned")])
+        table = report.Report([types.SimpleNamespace(name=n, what="", unfair="", durable=True)
+                               for n in ("volley", "postfix", "postfix-tuned")])
         for number, mine, theirs in ((1, 1.0, 10.0), (2, 2.0, 40.0)):
             table.add(number, result("volley", "W1", mine))
+            table.add(number, result("postfix", "W1", 20.0, cpu=4.0))
             table.add(number, result("postfix-tuned", "W1", theirs, sink_cpu=0.95 * theirs))
         table.add(3, result("volley", "W1", 1.0))
-        self.assertEqual(table.ratio(("volley", "W1"), ("postfix-tuned", "W1"), "rate"), [10, 20])
+        self.assertEqual(table.ratio((("volley",), "W1"), (("postfix-tuned",), "W1"), "rate"), [10, 20])
+        # The better of several: the higher rate, the less CPU, of runs that all of them have.
+        table.add(3, result("postfix-tuned", "W1", 1.0))
+        self.assertEqual(table.ratio((("volley",), "W1"), (report.POSTFIX, "W1"), "rate"), [10, 10])
+        self.assertEqual(table.ratio((report.POSTFIX, "W1"), (("volley",), "W1"), "cpu_per_1000"), [1, 1])
         text = table.workload_table(types.SimpleNamespace(name="W1", title=""))
-        self.assertIn("| postfix-tuned | 1,000 | 62 (25..100) | 15 (10..20) |", text)
+        self.assertIn("| postfix-tuned | 1,000 | 10.0 | 100 (25..1,000) | 10 (1..20) |", text)
         self.assertIn("- postfix-tuned: **the sink was saturated** (95% of its core)", text)
 
 
