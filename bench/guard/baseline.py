@@ -76,10 +76,10 @@ def over_limit(calls, recorded):
             for kind, r in recorded.items() if calls.get(kind, 0) > r["limit"]]
 
 
-def unseen(calls, recorded, at_least):
+def unseen(calls, recorded, may_be_none):
     """Work that is done is done by some call: none of a kind any more means that this guard does not see it."""
     return [f"{kind}: none seen, recorded {r['per_message']:.3f} per message: made by calls that bench/guard/system_calls.py does not "
-            "know?" for kind, r in recorded.items() if kind not in at_least and r["per_message"] > 0 and not calls.get(kind)]
+            "know?" for kind, r in recorded.items() if kind not in may_be_none and r["per_message"] > 0 and not calls.get(kind)]
 
 
 def far_below(calls, recorded, at_least):

@@ -6,8 +6,8 @@ the scheduler change when things happen, and with that how much is done at once.
     handshakes and talk with Redis come on top, 3 % on a quiet machine, 9 % on one overbooked twice;
   - a loop's turn is one epoll_wait and one write to the journal, and serves all connections that have an answer: 1/20 of a message at
     best, half as much again seen where others keep the receiver from its core;
-  - event log: its thread gathers lines for some milliseconds, so that its writes follow how long the run takes: three times as many are
-    allowed, which is less than the 0.3 per message and more of a thread that writes whatever it finds.
+  - event log: its thread gathers lines for some milliseconds, so that its writes follow how long the run takes: 0.002 per message seen, and
+    0.05 are allowed, ten seconds; a thread that writes whatever it finds makes 0.3 and more.
 Noise mostly adds to these, so the best of a few runs counts, and the first run within all limits ends the test. Futex calls depend on
 who waits for whom alone (0.3 to 3.7 per message seen): they are shown, not checked. A kind of which nothing is seen any more is a
 failure: the work is done by calls that are not counted here.
@@ -33,7 +33,8 @@ HELD = 75  # exit of `send --hold`
 TOLERANCE = {"socket reads": 0.1, "socket writes": 0.1, "event log writes": 2.0, "journal writes": 1.0, "epoll waits": 1.0,
              "syncs": 2.0}
 # No limit is below these: what the scheduler decides.
-AT_LEAST = {"syncs": 0.01}
+AT_LEAST = {"event log writes": 0.05, "syncs": 0.01}
+MAY_BE_NONE = {"syncs"}
 LINE = re.compile(r"(?:\d+ +)?(\w+)\((?:\d+<([^>]*)>)?")
 
 
