@@ -2,8 +2,8 @@
 
 The engine runs on one loop with a Redis of its own beside it, under strace, which counts nobody but the engine. Strace, other load and
 the scheduler change when things happen, and with that how much is done at once. So what is checked is what they cannot change by much:
-  - a message is one write to its connection and one read from it (pipelined across messages: one round trip each), however slow;
-    handshakes and talk with Redis come on top, 3 % on a quiet machine, 9 % on one overbooked twice;
+  - messages that stream on a connection share writes to it and reads from it: 0.18 to 0.24 of each per message seen, handshakes and talk
+    with Redis included; one round trip for each message would be 1;
   - a loop's turn is one epoll_wait and one write to the journal, and serves all connections that have an answer: 1/20 of a message at
     best, half as much again seen where others keep the receiver from its core;
   - event log: its thread gathers lines for some milliseconds, so that its writes follow how long the run takes: 0.002 per message seen, and
@@ -30,7 +30,7 @@ READS = ("read", "readv", "pread64", "preadv", "preadv2", "recvfrom", "recvmsg",
 WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile")
 HELD = 75  # exit of `send --hold`
 # What is checked, and how much more than recorded it may be: see above.
-TOLERANCE = {"socket reads": 0.1, "socket writes": 0.1, "event log writes": 2.0, "journal writes": 1.0, "epoll waits": 1.0,
+TOLERANCE = {"socket reads": 0.5, "socket writes": 0.5, "event log writes": 2.0, "journal writes": 1.0, "epoll waits": 1.0,
              "syncs": 2.0}
 # No limit is below these: what the scheduler decides.
 AT_LEAST = {"event log writes": 0.05, "syncs": 0.01}
