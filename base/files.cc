@@ -87,19 +87,13 @@ Result<std::string> read_open(int fd, const std::string& path, uint64_t cap) {
   }
 }
 
-}  // namespace
-
-Result<std::string> read_file(const std::string& path, uint64_t cap) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return failure(Errc::kNoInput, path, "open", errno);
-  return read_open(fd.get(), path, cap);
-}
-
-Status write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode) {
+Status write_atomically(const std::string& path, std::string_view bytes, unsigned mode,
+                        const struct stat* owner) {
   std::string temporary = path + ".XXXXXX";
   const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (fd.get() < 0) return failure(Errc::kCantCreate, path, "create", errno);
   Status status = write_all(fd.get(), path, bytes);
+  if (status && owner != nullptr) status = give_file(fd.get(), *owner, path);
   if (status && ::fchmod(fd.get(), static_cast<mode_t>(mode)) != 0) {
     status = failure(Errc::kCantCreate, path, "set the mode", errno);
   }
@@ -112,6 +106,33 @@ Status write_file_atomically(const std::string& path, std::string_view bytes, un
     return status;
   }
   return sync_directory(directory_of(path));
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, uint64_t cap) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return failure(Errc::kNoInput, path, "open", errno);
+  return read_open(fd.get(), path, cap);
+}
+
+Status write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode) {
+  return write_atomically(path, bytes, mode, nullptr);
+}
+
+Status replace_file(const std::string& path, std::string_view bytes) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return failure(Errc::kNoInput, path, "look at it", errno);
+  return write_atomically(path, bytes, (info.st_mode & 0666) | 0600, &info);
+}
+
+Status give_file(int fd, const struct stat& owner, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return failure(Errc::kIo, path, "look at it", errno);
+  if (::geteuid() != 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1) return {};
+  if (info.st_uid == owner.st_uid && info.st_gid == owner.st_gid) return {};
+  if (::fchown(fd, owner.st_uid, owner.st_gid) == 0) return {};
+  return failure(Errc::kIo, path, "give it away", errno);
 }
 
 Status make_directories(const std::string& path, unsigned mode) {

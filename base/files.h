@@ -9,11 +9,18 @@
 
 #include "base/result.h"
 
+struct stat;
+
 namespace volley {
 
 Result<std::string> read_file(const std::string& path, uint64_t cap = uint64_t{1} << 30);
 // Whole and durable or not at all: temporary file, fsync, rename, fsync of the directory.
 Status write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode = 0600);
+// The same for a file that is there: the new one has its owner and its mode, whoever runs this.
+Status replace_file(const std::string& path, std::string_view bytes);
+// What root makes beside or instead of another's file is that one's owner's, who has to open it, too. Only a regular file of one
+// name: another's, by a hard link, is not given away. Nothing where not root. `path` is for the error.
+Status give_file(int fd, const struct stat& owner, const std::string& path);
 Status make_directories(const std::string& path, unsigned mode = 0700);
 // A secret: refuses a file that others may read, strips one trailing newline.
 Result<std::string> read_secret(const std::string& path);

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/files.h"
+
 namespace volley::metrics {
 
 namespace {
@@ -56,17 +58,6 @@ bool owner_of(const std::string& path, struct stat& info) {
   return ::stat(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), &info) == 0;
 }
 
-// What root makes here is not root's: the engine has to open it, too. Only a file of its own name: another's, by a hard link, is not
-// given away.
-Status give_to(const struct stat& owner, int fd, const std::string& name) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return failure(Errc::kIo, "look at", name);
-  if (::geteuid() != 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1) return {};
-  if (info.st_uid == owner.st_uid && info.st_gid == owner.st_gid) return {};
-  return ::fchown(fd, owner.st_uid, owner.st_gid) == 0 ? Status()
-                                                       : failure(Errc::kIo, "give away", name);
-}
-
 // As the log's, but never executable, and always for its owner.
 Status same_mode(const struct stat& log, int fd, const std::string& name) {
   struct stat info {};
@@ -85,7 +76,7 @@ Result<File> wait_for_turn(const std::string& path) {
   if (lock.fd() < 0) return failure(Errc::kIo, "open", name);
   struct stat owner {};
   if (owner_of(path, owner)) {
-    if (Status given = give_to(owner, lock.fd(), name); !given) return given.error();
+    if (Status given = give_file(lock.fd(), owner, name); !given) return given.error();
     if (Status same = same_mode(owner, lock.fd(), name); !same) return same.error();
   }
   while (::flock(lock.fd(), LOCK_EX) != 0) {
@@ -128,7 +119,7 @@ Status Copy::begin(int source) {
   if (file_.fd() < 0) return failure(Errc::kIo, "create", to_);
   struct stat owner {};
   if (::fstat(source, &owner) != 0) return failure(Errc::kNoInput, "look at", from_);
-  if (Status given = give_to(owner, file_.fd(), to_); !given) return given;
+  if (Status given = give_file(file_.fd(), owner, to_); !given) return given;
   std::string block;
   for (uint64_t at = 0; at < passed_;) {
     block.resize(std::min<uint64_t>(kBlock, passed_ - at));

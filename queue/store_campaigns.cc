@@ -91,7 +91,8 @@ Result<Campaign> Store::create(const Campaign& wanted, std::string_view content)
   Campaign campaign = wanted;
   campaign.state = CampaignState::kImporting;
   campaign.revision = 1;
-  campaign.import_epoch = 1;
+  // By the clock: an importer of a purged campaign of that name that still runs is an older one.
+  campaign.import_epoch = static_cast<uint64_t>(*now);
   campaign.created_ms = *now;
   if (campaign.stream) campaign.started_ms = *now;
   std::string packed;
@@ -138,6 +139,26 @@ Status Store::Impl::update(std::string_view id,
   }
 }
 
+Status Store::Impl::update_with(std::string_view function, std::string_view id,
+                                std::string_view value,
+                                const std::function<Result<bool>(Campaign&)>& change) {
+  for (;;) {
+    auto campaign = get(id);
+    if (!campaign) return campaign.error();
+    const auto revision = static_cast<int64_t>(campaign->revision);
+    auto changed = change(*campaign);
+    if (!changed) return changed.error();
+    if (!*changed) return {};
+    ++campaign->revision;
+    Command update = Command::function(function, campaign_key(id));
+    update.number(revision).arg(campaign->to_json()).arg(value).arg(random_bytes(16));
+    const Command commands[] = {update, Command::function("volley1_changed", global_key())};
+    auto answers = link.run(commands);
+    if (!answers) return answers.error();
+    if ((*answers)[0].view().number() == 1) return {};
+  }
+}
+
 Status Store::set_state(std::string_view id, CampaignState to, std::string_view reason) {
   return impl_->update(id,
                        [&](Campaign& c, int64_t now) { return change_state(c, to, reason, now); });
@@ -158,21 +179,9 @@ Status Store::replace_content(std::string_view id, std::string_view content,
                               bool sign) {
   std::string packed;
   pack(content, packed, 6);
-  for (;;) {
-    auto campaign = impl_->get(id);
-    if (!campaign) return campaign.error();
-    const auto revision = static_cast<int64_t>(campaign->revision);
-    auto changed = queue::replace_content(*campaign, fingerprint, from_domain, sign);
-    if (!changed) return changed.error();
-    if (!*changed) return {};
-    ++campaign->revision;
-    Command update = Command::function("volley1_update", campaign_key(id));
-    update.number(revision).arg(campaign->to_json()).arg(packed).arg(random_bytes(16));
-    const Command commands[] = {update, Command::function("volley1_changed", global_key())};
-    auto answers = impl_->link.run(commands);
-    if (!answers) return answers.error();
-    if ((*answers)[0].view().number() == 1) return {};
-  }
+  return impl_->update_with("volley1_update", id, packed, [&](Campaign& c) {
+    return queue::replace_content(c, fingerprint, from_domain, sign);
+  });
 }
 
 Status Store::edit(std::string_view id, const std::function<void(Campaign&)>& change) {
@@ -243,9 +252,7 @@ Result<std::string> Store::content(std::string_view id) {
 }
 
 Status Store::put_suppressions(std::string_view id, std::string_view packed_hashes) {
-  auto put = impl_->link.run(Command("SET").arg(campaign_key(id, "sup")).arg(packed_hashes));
-  if (!put) return put.error();
-  return impl_->update(id, [](Campaign& c, int64_t) -> Result<bool> {
+  return impl_->update_with("volley1_suppress", id, packed_hashes, [](Campaign& c) -> Result<bool> {
     if (Status stays = check_stays(c); !stays) return stays.error();
     ++c.suppress_revision;
     return true;

@@ -32,6 +32,9 @@ struct Store::Impl {
   // Reads, changes, compares and sets, until nobody was faster. `change` returns false when there is nothing to do.
   Status update(std::string_view id,
                 const std::function<Result<bool>(Campaign&, int64_t now_ms)>& change);
+  // The same, with a value that goes with the record in one call of `function`.
+  Status update_with(std::string_view function, std::string_view id, std::string_view value,
+                     const std::function<Result<bool>(Campaign&)>& change);
   Result<int64_t> now_ms();
 };
 

@@ -32,10 +32,24 @@ class Paths(unittest.TestCase):
     def test_five_percent_is_fine(self):
         self.assertEqual(baseline.compare_paths({"message_data": path({"render": 650, "send": 400})}, self.recorded), ([], []))
 
-    def test_progress_asks_for_an_update(self):
+    def test_progress_fails_until_it_is_recorded(self):
         worse, better = baseline.compare_paths({"message_data": path({"render": 540, "send": 400})}, self.recorded)
         self.assertEqual(worse, [])
         self.assertIn("-6.0%", better[0])
+        lines, failed = baseline.verdict(worse, better, [])
+        self.assertTrue(failed)
+        self.assertIn("run bench/instructions --update and commit the record", lines[0])
+
+    def test_other_work_than_recorded_fails(self):
+        now = path({"render": 600, "send": 400})
+        for made, said in ((4096 * 1.04, []), (4096 * 1.06, ["bytes"]), (4096 * 0.9, ["bytes"])):
+            worse, _ = baseline.compare_paths({"message_data": {**now, "bytes": made}}, self.recorded)
+            self.assertEqual(["bytes" for line in worse if "bytes per message" in line], said)
+
+    def test_hints_alone_do_not_fail(self):
+        self.assertEqual(baseline.verdict([], [], []), ([], False))
+        self.assertFalse(baseline.verdict([], [], ["fewer"])[1])
+        self.assertTrue(baseline.verdict(["more"], [], [])[1])
 
     def test_a_path_that_nobody_replays_is_no_progress(self):
         self.assertTrue(baseline.compare_paths({}, self.recorded)[0])
@@ -91,6 +105,24 @@ class SystemCalls(unittest.TestCase):
         self.assertIn("socket reads", baseline.over_limit({"socket reads": 2.0}, recorded)[0])
         self.assertTrue(baseline.far_below({"socket reads": 0.2}, recorded, {}))
         self.assertEqual(baseline.far_below({"socket reads": 0.9}, recorded, {}), [])
+
+    def test_every_way_to_read_and_write_counts(self):
+        for call, way in [(c, "reads") for c in ("recvfrom", "recvmsg", "recvmmsg", "pread64", "preadv")] + \
+                [(c, "writes") for c in ("sendto", "sendmsg", "sendmmsg", "pwrite64", "pwritev", "pwritev2")]:
+            self.assertEqual(system_calls.tally([f"7 {call}(25<TCP:[127.0.0.1:1->127.0.0.1:2]>, 0x1, 5) = 5"]), {f"socket {way}": 1})
+            self.assertEqual(system_calls.tally([f"7 {call}(9</tmp/x/journal/1>, 0x1, 5) = 5"]), {f"journal {way}": 1})
+
+    def test_what_is_not_seen_any_more_fails(self):
+        recorded = {"journal writes": {"per_message": 0.05, "limit": 0.1}, "syncs": {"per_message": 0.0005, "limit": 0.01}}
+        self.assertEqual(baseline.unseen({"journal writes": 0.01}, recorded, system_calls.MAY_BE_NONE), [])
+        self.assertIn("journal writes: none seen", baseline.unseen({"futex": 1}, recorded, system_calls.MAY_BE_NONE)[0])
+        self.assertEqual(len(baseline.unseen({}, recorded, system_calls.MAY_BE_NONE)), 1)
+        self.assertEqual(baseline.far_below({}, recorded, system_calls.AT_LEAST), [])
+
+    def test_a_write_per_event_is_over_the_limit(self):
+        recorded = baseline.record_calls({"event log writes": 0.0022}, {}, system_calls.TOLERANCE, system_calls.AT_LEAST)
+        self.assertEqual(baseline.over_limit({"event log writes": 0.04}, recorded), [])
+        self.assertIn("event log writes", baseline.over_limit({"event log writes": 0.3}, recorded)[0])
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 The engine runs on one loop with a Redis of its own beside it, under strace, which counts nobody but the engine. Strace, other load and
 the scheduler change when things happen, and with that how much is done at once. So what is checked is what they cannot change by much:
-  - a message is one write to its connection and one read from it (pipelined across messages: one round trip each), however slow;
-    handshakes and talk with Redis come on top, 3 % on a quiet machine, 9 % on one overbooked twice;
+  - messages that stream on a connection share writes to it and reads from it: 0.18 to 0.24 of each per message seen, handshakes and talk
+    with Redis included; one round trip for each message would be 1;
   - a loop's turn is one epoll_wait and one write to the journal, and serves all connections that have an answer: 1/20 of a message at
     best, half as much again seen where others keep the receiver from its core;
-  - event log: one write per line at most. Its thread takes what is there when it looks: 0.3 to 0.97 writes per message seen.
+  - event log: its thread gathers lines for some milliseconds, so that its writes follow how long the run takes: 0.002 per message seen, and
+    0.05 are allowed, ten seconds; a thread that writes whatever it finds makes 0.3 and more.
 Noise mostly adds to these, so the best of a few runs counts, and the first run within all limits ends the test. Futex calls depend on
-who waits for whom alone (0.3 to 3.7 per message seen): they are shown, not checked.
+who waits for whom alone (0.3 to 3.7 per message seen): they are shown, not checked. A kind of which nothing is seen any more is a
+failure: the work is done by calls that are not counted here.
 """
 
 import collections
@@ -24,12 +26,15 @@ sys.path.insert(0, str(SOURCE / "tests/e2e"))
 
 MESSAGES = 20_000
 CONNECTIONS = 20
-READS, WRITES = ("read", "readv", "recvmsg"), ("write", "writev", "sendmsg")
+READS = ("read", "readv", "pread64", "preadv", "preadv2", "recvfrom", "recvmsg", "recvmmsg")
+WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile")
+HELD = 75  # exit of `send --hold`
 # What is checked, and how much more than recorded it may be: see above.
-TOLERANCE = {"socket reads": 0.1, "socket writes": 0.1, "event log writes": 0.6, "journal writes": 1.0, "epoll waits": 1.0,
+TOLERANCE = {"socket reads": 0.5, "socket writes": 0.5, "event log writes": 2.0, "journal writes": 1.0, "epoll waits": 1.0,
              "syncs": 2.0}
 # No limit is below these: what the scheduler decides.
-AT_LEAST = {"event log writes": 1.05, "syncs": 0.01}
+AT_LEAST = {"event log writes": 0.05, "syncs": 0.01}
+MAY_BE_NONE = {"syncs"}
 LINE = re.compile(r"(?:\d+ +)?(\w+)\((?:\d+<([^>]*)>)?")
 
 
@@ -55,6 +60,13 @@ def tally(lines):
         if match:
             counts[kind_of(match.group(1), match.group(2) or "")] += 1
     return counts
+
+
+def hold(send, address):
+    """The list is in the queue before calls are counted."""
+    run = subprocess.run([*send, "--route", f"*={address}", "--hold"], capture_output=True, text=True, timeout=120)
+    if run.returncode != HELD:
+        raise RuntimeError(f"volley send --hold: exit {run.returncode}, not {HELD}\n{run.stderr[-1000:]}")
 
 
 def run_once(where, send, address):
@@ -84,7 +96,7 @@ def measure(volley, enough, most_runs=3):
             (where / "volley.toml").write_text("loops = 1\n")
             send = [str(volley), "send", str(campaign), "-c", str(where / "volley.toml"), "--data", str(where / "data"),
                     "--queue", redis.url]
-            subprocess.run([*send, "--route", f"*={sink.address}", "--hold"], check=False, capture_output=True, timeout=120)
+            hold(send, sink.address)
             counts = run_once(where, send, sink.address)
         for kind in {*least, *counts}:
             least[kind] = min(least.get(kind, counts.get(kind, 0)), counts.get(kind, 0))

@@ -154,7 +154,7 @@ void add_campaign(Command& root, Context& context) {
                                     [](auto& place, auto& options) { return show_or_verify(place.store(), options); });
   shown.texts("--verify", given->logs,
              "hold every recipient's outcome against a receiver's log (volley sink --log); exit 65 when somebody is lost or wrong, or "
-             "the numbers do not add up; may be repeated",
+             "the numbers do not add up, 75 when `volley campaign retry` ran meanwhile; may be repeated",
              "LOG");
   add_action(command, context, "pause", "stop sending within a second", true, [](auto& place, auto& options) {
     return change(place.store(), options, queue::CampaignState::kPaused, "paused by command");

@@ -12,6 +12,7 @@
 #include "engine/cli/output.h"
 #include "engine/cli/queue_row.h"
 #include "engine/cli/workplace.h"
+#include "queue/record.h"
 
 namespace volley::cli {
 namespace {
@@ -99,22 +100,21 @@ Result<uint64_t> write_rows(queue::Store& store, const Options& options, Output&
   return rows;
 }
 
-// Cancelling is at once: who had no outcome then is dropped in bulk, and only counted.
+// Cancelling is at once: who had no outcome then is dropped in bulk, and only counted. A purge that began meanwhile has taken rows
+// that nobody counts.
 Status tell_the_rest(queue::Store& store, const std::string& id, uint64_t rows) {
   auto campaign = store.find(id);
   if (!campaign) return campaign.error();
-  if (*campaign && (*campaign)->purging) {
-    fmt::print(stderr, "volley: campaign {} is being purged: `volley campaign purge {}` ends that\n", id, id);
-    return {};
-  }
+  if (!*campaign) return Error{Errc::kData, fmt::format("campaign {} was purged meanwhile: rows are missing", id)};
+  if (Status stays = queue::check_stays(**campaign); !stays) return stays;
   auto counts = store.counts(id);
   if (!counts) return counts.error();
   if (counts->accepted == rows) return {};
-  if (*campaign && !(*campaign)->knows_recipients()) {
+  if (!(*campaign)->knows_recipients()) {
     fmt::print(stderr, "volley: its recipients were dropped after [privacy] retain: only their counts are known\n");
     return {};
   }
-  const bool cancelled = *campaign && (*campaign)->state == queue::CampaignState::kCancelled;
+  const bool cancelled = (*campaign)->state == queue::CampaignState::kCancelled;
   if (cancelled && counts->accepted > rows) {
     fmt::print(stderr, "volley: {} more were cancelled with the campaign, and are not in its queue any more\n",
                format_count(counts->accepted - rows));
@@ -133,6 +133,7 @@ Status export_campaign(const Options& options) {
   auto found = store.find(options.id);
   if (!found) return found.error();
   if (!*found) return Error{Errc::kData, "no campaign \"" + options.id + "\" in this queue: see `volley campaign list`"};
+  if (Status stays = queue::check_stays(**found); !stays) return stays;
   auto output = Output::open(options.output);
   if (!output) return output.error();
   if (!options.common.json) output->line(kHeader);

@@ -12,6 +12,7 @@
 #include "base/weekly_window.h"
 #include "engine/cli/exit_code.h"
 #include "engine/cli/workplace.h"
+#include "engine/message/campaign_file.h"
 #include "queue/record.h"
 
 namespace volley::cli {
@@ -25,10 +26,9 @@ struct Options {
   std::string rate, priority, start, end, window, stop_bounced, stop_after, canary;
 };
 
-// What a campaign file means that says nothing of it.
-constexpr uint32_t kUsualPriority = 10;
-constexpr uint32_t kHighestPriority = 100;
-constexpr uint64_t kUsualStopAfter = 1000;
+using message::kHighestPriority;
+using message::kUsualPriority;
+using message::kUsualStopAfter;
 
 using Edit = std::function<void(queue::Campaign&)>;
 using Edits = std::vector<Edit>;
@@ -211,12 +211,13 @@ void add_campaign_settings(Command& campaign, Context& context) {
   add_common(command, options->common);
   command.argument("id", options->id, "campaign", "ID");
   command.text("--rate", options->rate, "messages at most, over all engines: \"50/s\"; none", "RATE");
-  command.text("--priority", options->priority, "share against other campaigns, 1 to 100; none: 10", "N");
+  command.text("--priority", options->priority,
+               fmt::format("share against other campaigns, 1 to {}; none: {}", kHighestPriority, kUsualPriority), "N");
   command.text("--start", options->start, "not before: \"2026-12-01 09:00 Europe/Paris\"; now", "TIME");
   command.text("--end", options->end, "what is left then is cancelled; none", "TIME");
   command.text("--window", options->window, "only then: \"mon-fri 09:00-18:00 Europe/Paris\"; none", "HOURS");
   command.text("--stop-bounced", options->stop_bounced, "pause when more than this bounced: \"5%\"; none", "SHARE");
-  command.text("--stop-after", options->stop_after, "of so many outcomes at least; none: 1000", "N");
+  command.text("--stop-after", options->stop_after, fmt::format("of so many outcomes at least; none: {}", kUsualStopAfter), "N");
   command.text("--canary", options->canary, "wait for approval after so many recipients; none", "N");
   command.action([options, &context] { context.exit_code = act(*options, set); });
 

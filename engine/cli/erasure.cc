@@ -89,7 +89,7 @@ Result<uint64_t> drop_rows(const std::string& path, const std::function<bool(std
     start = end;
   }
   if (dropped == 0) return dropped;
-  if (Status written = write_file_atomically(path, kept); !written) return written.error();
+  if (Status written = replace_file(path, kept); !written) return written.error();
   return dropped;
 }
 

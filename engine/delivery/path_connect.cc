@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kAddresses = 5;
 constexpr int64_t kWorthAnew = 16;   // messages that wait, for each session
-constexpr uint32_t kLookEvery = 16;  // messages of a session
+constexpr uint32_t kLookEvery = 4;   // messages of a session
 constexpr smtp::EnhancedCode kNoDns{4, 4, 3};
 constexpr smtp::EnhancedCode kUnroutable{4, 4, 4};
 constexpr smtp::EnhancedCode kNoTrust{4, 7, 5};

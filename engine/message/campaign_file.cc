@@ -220,8 +220,10 @@ void Reader::policy() {
   if (spec_.rate && *spec_.rate <= 0) root_.fail("rate", "rate: expected more than zero");
   spec_.sign = root_.boolean("sign");
   const int64_t priority = root_.integer("priority").value_or(spec_.priority);
-  if (priority < 1 || priority > 100) {
-    root_.fail("priority", "priority: expected a weight from 1 to 100 (10 is the usual one)");
+  if (priority < 1 || priority > kHighestPriority) {
+    root_.fail("priority",
+               fmt::format("priority: expected a weight from 1 to {} ({} is the usual one)",
+                           kHighestPriority, kUsualPriority));
   } else {
     spec_.priority = static_cast<uint32_t>(priority);
   }

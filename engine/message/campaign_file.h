@@ -21,6 +21,8 @@
 
 namespace volley::message {
 
+inline constexpr uint32_t kUsualPriority = 10, kHighestPriority = 100;  // from 1
+inline constexpr uint64_t kUsualStopAfter = 1000;
 inline constexpr uint64_t kMaxAttachmentBytes = 50'000'000;  // all of a campaign's together
 
 struct FileRef {
@@ -52,9 +54,9 @@ struct CampaignSpec {
   std::optional<int64_t> start_ms, end_ms;  // Unix
   std::string window;                       // base/weekly_window.h
   std::optional<double> stop_bounced;       // 0..1, of stop_after outcomes at least
-  uint64_t stop_after = 1000;
-  uint64_t canary = 0;  // recipients; 0: none
-  uint32_t priority = 10;  // weight among campaigns of the same domain, 1..100
+  uint64_t stop_after = kUsualStopAfter;
+  uint64_t canary = 0;                 // recipients; 0: none
+  uint32_t priority = kUsualPriority;  // weight among campaigns of the same domain
 
   const std::string& identity() const { return id.empty() ? name : id; }
 };

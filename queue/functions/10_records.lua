@@ -31,13 +31,13 @@ local function put(keys, args)
   return 1
 end
 
--- update(expected revision, json, content, nonce): put(), and the content that goes with it, in one.
-local function update(keys, args)
+-- put(), and a value that goes with it, in one: none is left behind where there is no such campaign.
+local function put_with(key, keys, args)
   local have = redis.call('HMGET', keys[1] .. 'rec', 'rev', 'by')
   if not have[1] then return redis.error_reply('GONE no such campaign') end
   if have[2] == args[4] then return 1 end
   if have[1] ~= args[1] then return 0 end
-  redis.call('SET', keys[1] .. 'content', args[3])
+  redis.call('SET', keys[1] .. key, args[3])
   redis.call('HSET', keys[1] .. 'rec', 'json', args[2], 'rev', tonumber(args[1]) + 1, 'by', args[4])
   return 1
 end
@@ -50,6 +50,12 @@ local function erase(keys, args)
   redis.call('UNLINK', keys[1] .. 'rec', keys[1] .. 'content', keys[1] .. 'sup', keys[1] .. 'canary')
   return 1
 end
+
+-- update(expected revision, json, content, nonce)
+local function update(keys, args) return put_with('content', keys, args) end
+
+-- suppress(expected revision, json, packed hashes, nonce)
+local function suppress(keys, args) return put_with('sup', keys, args) end
 
 -- status(engine, json, seals): what an engine says of itself, stamped with the server's time. Returns how many have lately, and for
 -- whom wants to know how often engines were asked to seal their journals.
@@ -111,5 +117,6 @@ redis.register_function{function_name = 'volley1_create', callback = create}
 redis.register_function{function_name = 'volley1_put', flags = {'allow-oom'}, callback = put}
 redis.register_function{function_name = 'volley1_update', callback = update}
 redis.register_function{function_name = 'volley1_erase', flags = {'allow-oom'}, callback = erase}
+redis.register_function{function_name = 'volley1_suppress', callback = suppress}
 redis.register_function{function_name = 'volley1_seal', flags = {'allow-oom'}, callback = seal}
 redis.register_function{function_name = 'volley1_status', flags = {'allow-oom'}, callback = status}

@@ -10,6 +10,8 @@ local function import(keys, args)
   local suppressed, outcomes = tonumber(args[5]), args[6]
   local c = P .. 'c:' .. camp
   local have = redis.call('HMGET', c, 'iepoch', 'mark', 'state', 'accepted', 'suppressed', 'slice', 'upto')
+  -- begin() has told every partition, and a purge takes that away again.
+  if not have[1] then return redis.error_reply('STALE importer: the campaign is not known here, as after a purge') end
   if number(have[1]) > epoch then
     return redis.error_reply('STALE importer: epoch ' .. epoch .. ', the campaign is at ' .. have[1])
   end

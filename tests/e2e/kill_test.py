@@ -1,6 +1,7 @@
 """kill -9 at random moments, then the same command again: nobody missing, few twice, the identity true."""
 
 import collections
+import contextlib
 import random
 import unittest
 
@@ -62,24 +63,28 @@ class Kill(unittest.TestCase):
         with workdir() as where:
             campaign = write_campaign(where, recipients, 150000, extra="sign = false\n")
             arguments = ["send", str(campaign), "--hold", "--json", "--data"]
+            size = lambda data: sum(f.stat().st_size for f in (where / data).rglob("appendonlydir/*"))
             start = time.monotonic()
             s = summary(volley(*arguments, where / "other", check=75))
-            whole = time.monotonic() - start
+            whole, written = time.monotonic() - start, size("other")
             self.assertEqual(s["queued"], recipients)
-            queue = where / "data/redis"
-            size = lambda: sum(f.stat().st_size for f in queue.rglob("*") if f.is_file())
-            kills, writing, moment = 0, 0, whole * rng.uniform(0.2, 0.3)
-            while True:
-                before = size()
-                with Process([VOLLEY, *map(str, arguments), str(where / "data")], where / f"send{kills}.log") as send:
-                    try:
-                        send.child.wait(moment)
-                        break
-                    except subprocess.TimeoutExpired:
-                        send.child.kill()
-                        send.child.wait()
-                kills, writing = kills + 1, writing + (size() > before + 100000)
-                moment += whole * rng.uniform(0.02, 0.06)
+            # The first kill falls anywhere before; the others when the queue has grown by so much, which only slices make it.
+            grown, killed = [], True
+            while killed:
+                before, more = size("data"), written * rng.uniform(0.1, 0.35)
+                with Process([VOLLEY, *map(str, arguments), str(where / "data")], where / f"send{len(grown)}.log") as send:
+                    if not grown:
+                        with contextlib.suppress(subprocess.TimeoutExpired):
+                            send.child.wait(whole * rng.uniform(0.1, 0.3))
+                    else:
+                        wait_until(lambda: send.child.poll() is not None or size("data") > before + more, "slices to be written", 300)
+                    killed = send.child.poll() is None
+                    send.child.kill()
+                    send.child.wait()
+                grown.append(size("data") - before)
+            # While it wrote: it had begun to, and a later run had slices left to write.
+            writing = sum(grown[i] > written / 20 and max(grown[i + 1:]) > written / 20 for i in range(len(grown) - 1))
+            self.assertGreater(writing, 0, grown)
             s = summary(volley(*arguments, where / "data", check=75))
             check_identity(s)
             self.assertEqual((s["read"], s["accepted"], s["queued"]), (recipients, recipients, recipients))
@@ -87,7 +92,7 @@ class Kill(unittest.TestCase):
             addresses = {line.split(",", 1)[0] for line in exported[1:]}
             self.assertEqual((len(exported) - 1, len(addresses)), (recipients, recipients))
             self.assertFalse([f for f in os.listdir(where / "data") if f.startswith("import")])
-            print(f"small domains: seed {seed}, {kills} kills, {writing} of them while it wrote, {recipients} recipients, each once")
+            print(f"small domains: seed {seed}, {len(grown) - 1} kills, {writing} while it wrote, {recipients} recipients, each once")
 
 
 if __name__ == "__main__":

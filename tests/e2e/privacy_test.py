@@ -310,15 +310,35 @@ class Purging(unittest.TestCase):
         record["purging"] = True
         client.hset("volley:{c:november}:rec", "json", json.dumps(record))
         for command in (["campaign", "retry", "november", "--outcome", "bounced"], ["campaign", "resume", "november"],
-                        ["campaign", "set", "november", "--rate", "5/s"], ["send", campaign, *route]):
+                        ["campaign", "set", "november", "--rate", "5/s"], ["campaign", "export", "november"],
+                        ["send", campaign, *route]):
             with self.subTest(command):
-                refused = volley(*command, *place, check=65).stderr
-                self.assertIn("is being purged: `volley campaign purge november` ends that", refused)
-        self.assertIn("is being purged", volley("campaign", "export", "november", *place, check=0).stderr)
+                refused = volley(*command, *place, check=65)
+                self.assertIn("is being purged: `volley campaign purge november` ends that", refused.stderr)
+                self.assertEqual(refused.stdout, "")
         volley("campaign", "purge", "november", *place, check=0)
         self.assertEqual([key for key in client.scan_iter(count=1000) if b"november" in key], [])
         volley("campaign", "show", "november", *place, check=65)
         self.assertEqual(summary(volley("send", campaign, *place, *route, "--json", check=0))["accepted"], 60)
+
+    def test_an_export_that_a_purge_meets_is_no_success(self):
+        where = self.enterContext(workdir())
+        server = self.enterContext(Redis(where))
+        client = self.enterContext(contextlib.closing(redis.Redis(port=server.port)))
+        place = ["--queue", server.url, "--data", str(where / "data")]
+        volley("send", write_campaign(where, 20000), *place, "--route", "*=127.0.0.1:9", "--hold", check=75)
+        key = "volley:{c:test}:rec"
+        before = client.hget(key, "json")
+        for purge, said in ((lambda: client.hset(key, "json", json.dumps({**json.loads(before), "purging": True})), "is being purged"),
+                            (lambda: client.delete(key), "was purged meanwhile")):
+            with subprocess.Popen([VOLLEY, "campaign", "export", "test", *place], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True) as export:
+                export.stdout.readline()  # it has begun, and cannot end: a pipe has no room for all of it
+                purge()
+                export.stdout.read()
+                self.assertIn(said, export.stderr.read())
+            self.assertEqual(export.returncode, 65)
+            client.hset(key, "json", before)
 
     def test_one_whose_import_died_at_once_is_begun_anew_with_other_content(self):
         where = self.enterContext(workdir())

@@ -1,6 +1,8 @@
 #include "engine/cli/erasure.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -19,6 +21,22 @@ TEST(DropRows, TakesWholeRecords) {
   EXPECT_EQ(*drop_rows(path, names_bob), 1u);
   EXPECT_EQ(*read_file(path), "line,reason,row\n1,\"no @\",\"ann\"\n3,\"bad\",\"cid\"\n");
   EXPECT_EQ(*drop_rows(path, names_bob), 0u);
+}
+
+TEST(DropRows, LeavesTheFileToWhoseItIs) {
+  const TempDir dir;
+  const std::string path = dir.file("rejects-test.csv");
+  ASSERT_TRUE(write_file_atomically(path, "line\nbob@\n", 0640).ok());
+  const bool root = ::geteuid() == 0;
+  if (root) {
+    ASSERT_EQ(::chown(path.c_str(), 65534, 65533), 0);
+  }
+  EXPECT_EQ(*drop_rows(path, names_bob), 1u);
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
+  EXPECT_EQ(info.st_uid, root ? 65534 : ::geteuid());
+  EXPECT_EQ(info.st_gid, root ? 65533 : ::getegid());
 }
 
 TEST(RetiredJournals, GoWholeAndTheOthersStay) {

@@ -36,7 +36,7 @@ TEST_F(ControlTest, CreateIsIdempotent) {
   auto made = store->create(wanted, "one");
   ASSERT_TRUE(made.ok());
   EXPECT_EQ(made->state, CampaignState::kImporting);
-  EXPECT_EQ(made->import_epoch, 1u);
+  EXPECT_EQ(made->import_epoch, static_cast<uint64_t>(made->created_ms));
   EXPECT_GT(made->created_ms, 0);
   wanted.name = "second";
   auto again = store->create(wanted, "two");
@@ -149,7 +149,9 @@ TEST_F(ControlTest, CancelCountsAtOnce) {
   EXPECT_EQ(redis.number({"EXISTS", "volley:{p00}:b:default:q:c:example.com"}), 0);
   EXPECT_FALSE(store->set_state("c", CampaignState::kRunning, "").ok());
   const ImportFlush flush = flush_of(1000, {1000});
-  EXPECT_FALSE(store->import("c", Lane::kBulk, 2, std::span(&flush, 1)).ok());
+  EXPECT_FALSE(
+      store->import("c", Lane::kBulk, (**store->find("c")).import_epoch, std::span(&flush, 1))
+          .ok());
 }
 
 TEST_F(ControlTest, OldRevisionsAreNotAppliedOverNewer) {
@@ -191,6 +193,40 @@ TEST_F(ControlTest, PurgeLeavesNoTrace) {
   EXPECT_EQ(redis.number({"ZCARD", "volley:{p00}:rb"}), 0);
   EXPECT_EQ(counts_of(*store, "keep").accepted, 2u);
   EXPECT_EQ(store->list()->size(), 2u);
+}
+
+TEST_F(ControlTest, AnImporterThatAPurgeOvertookPutsNothingBack) {
+  Campaign wanted;
+  wanted.id = "c";
+  ASSERT_TRUE(store->create(wanted, "").ok());
+  const uint64_t old = *store->begin_import("c");
+  const ImportFlush flush = flush_of(2, {1, 2});
+  const auto import = [&](uint64_t epoch) {
+    return store->import("c", Lane::kBulk, epoch, std::span(&flush, 1));
+  };
+  ASSERT_TRUE(import(old).ok());
+  set("c", CampaignState::kCancelled);
+  ASSERT_TRUE(store->purge("c").ok());
+  const int64_t keys = redis.number({"DBSIZE"});
+  EXPECT_EQ(import(old).error().code, Errc::kData);
+  EXPECT_EQ(redis.number({"DBSIZE"}), keys);
+  // Nor into another campaign of that name.
+  ASSERT_TRUE(store->create(wanted, "").ok());
+  const uint64_t fresh = *store->begin_import("c");
+  EXPECT_GT(fresh, old);
+  EXPECT_EQ(import(old).error().code, Errc::kData);
+  EXPECT_EQ(counts_of(*store, "c").accepted, 0u);
+  ASSERT_TRUE(import(fresh).ok());
+  EXPECT_EQ(counts_of(*store, "c").accepted, 2u);
+}
+
+TEST_F(ControlTest, SuppressionsOfNoCampaignAreNotKept) {
+  EXPECT_EQ(store->put_suppressions("gone", "hashes").error().code, Errc::kData);
+  // Purged after its record was read.
+  const Reply late = redis.run(
+      {"FCALL", "volley1_suppress", "1", "volley:{c:gone}:", "1", "{}", "hashes", "nonce"});
+  EXPECT_TRUE(late.view().is_error());
+  EXPECT_EQ(redis.number({"EXISTS", "volley:{c:gone}:sup"}), 0);
 }
 
 }  // namespace

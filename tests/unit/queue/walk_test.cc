@@ -100,7 +100,7 @@ TEST_F(WalkTest, SplitDomainsAreOneDomain) {
       same->parts.push_back(flush.parts[0]);
     }
   }
-  ASSERT_TRUE(many->import("big", Lane::kBulk, 1, flushes).ok());
+  ASSERT_TRUE(many->import("big", Lane::kBulk, *many->begin_import("big"), flushes).ok());
   EXPECT_EQ(walk_of(*many, {.domain = "gmail.com"}).all(), numbers(1, 8));
   EXPECT_TRUE(walk_of(*many, {.domain = "gmail.com#1"}).all().empty());
 }
