@@ -17,6 +17,7 @@ constexpr double kSecondsAhead = 60;    // as much as a site can use in this tim
 constexpr double kLeastUnknown = 2048;  // for a site whose pace is not known yet
 constexpr double kLeast = 256;
 constexpr double kLeastPaced = 64;
+constexpr int64_t kPlenty = 256;
 
 }  // namespace
 
@@ -182,6 +183,17 @@ bool SiteTable::wants_more(const Path& path) const {
   const double usable = std::max(least, ahead);
   // What is held for its campaign's pace is in nobody's way.
   return static_cast<double>(site.waiting_now() - site.held) < usable;
+}
+
+bool SiteTable::has_plenty(const Path& path) const {
+  SiteRunner* const runner = impl_->find(path);
+  return runner != nullptr && runner->site().waiting_now() - runner->site().held >= kPlenty;
+}
+
+bool SiteTable::is_hungry(const Path& path) const {
+  if (!serves(path) || !wants_more(path)) return false;
+  SiteRunner* const runner = impl_->find(path);
+  return runner == nullptr || runner->site().waiting_now() * 2 < kPlenty;
 }
 
 bool SiteTable::serves(const Path& path) const {

@@ -80,6 +80,9 @@ class SiteTable {
   void accept(std::unique_ptr<Work> work);
   // Room for more recipients of this path on this loop now? Otherwise the owner keeps from claiming them.
   bool wants_more(const Path& path) const;
+  // More waits here than its sessions have in hand for a while; or so little that somebody else's is welcome.
+  bool has_plenty(const Path& path) const;
+  bool is_hungry(const Path& path) const;
   // May this loop have sessions of the site at all? A learned limit may be smaller than the number of its loops.
   bool serves(const Path& path) const;
   void hear(const SiteNews& news);

@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 constexpr Duration kHousekeepingEvery = 1s;
 constexpr Duration kDrainCheckEvery = 10ms;
 constexpr Duration kAskAppetiteEvery = 1s;
+constexpr Duration kAskHungerEvery = 20ms;
 constexpr size_t kMaxAppetites = 10'000;
 
 unsigned loops_of(const Settings& settings) { return std::max(1u, settings.loops); }
@@ -197,19 +198,45 @@ unsigned Worker::target_of(const Path& path) const {
   return (path.home_loop + rank) % loops_;
 }
 
+std::string Worker::appetite_key(const Path& path, unsigned loop) {
+  return path.key + '#' + std::to_string(loop);
+}
+
 // On this loop if it is among the site's, and a learned limit leaves it a connection; the home loop's is the last to go.
 unsigned Worker::accept(std::unique_ptr<Work> work) {
   const Path& path = *work->path;
+  unsigned target = target_of(path);
   if (shares(path) && (!sites_ || sites_->serves(path))) {
-    take(std::move(work));
-    return index_;
+    const std::optional<unsigned> sibling = hungry_sibling(*work);
+    if (!sibling) {
+      take(std::move(work));
+      return index_;
+    }
+    target = *sibling;
   }
-  const unsigned target = target_of(path);
+  send(std::move(work), target);
+  return target;
+}
+
+void Worker::send(std::unique_ptr<Work> work, unsigned loop) {
   const auto way = work->path;
   auto parcel = std::make_shared<std::unique_ptr<Work>>(std::move(work));
-  other(target).loop_.post([to = &other(target), parcel] { to->take(std::move(*parcel)); });
-  ask_appetite(way, way->key);
-  return target;
+  other(loop).loop_.post([to = &other(loop), parcel] { to->take(std::move(*parcel)); });
+  ask_appetite(way, loop);
+}
+
+// The site's other loops have connections, too: what would wait here is done there while they have nothing to do.
+std::optional<unsigned> Worker::hungry_sibling(const Work& work) {
+  const Path& path = *work.path;
+  const bool urgent = work.destination.lane == queue::Lane::kTransactional;
+  if (path.shares < 2 || urgent || !sites_ || !sites_->has_plenty(path)) return std::nullopt;
+  const unsigned own = (index_ + loops_ - path.home_loop % loops_) % loops_;
+  const unsigned step = 1 + sibling_turn_++ % (path.shares - 1);
+  const unsigned loop = (path.home_loop + (own + step) % path.shares) % loops_;
+  Appetite& known = appetites_[appetite_key(path, loop)];
+  if (std::exchange(known.hungry, false)) return loop;
+  if (loop_.now() - known.asked > kAskHungerEvery) ask_appetite(work.path, loop);
+  return std::nullopt;
 }
 
 void Worker::take(std::unique_ptr<Work> work) {
@@ -220,20 +247,28 @@ void Worker::take(std::unique_ptr<Work> work) {
 bool Worker::wants_more(const Path& path) {
   if (!sites_) return false;
   if (shares(path) && sites_->serves(path)) return sites_->wants_more(path);
-  const Appetite known = appetites_[path.key];  // a copy: asking may clear the table
+  const unsigned loop = target_of(path);
+  const Appetite known =
+      appetites_[appetite_key(path, loop)];  // a copy: asking may clear the table
   if (!known.wants && loop_.now() - known.asked > kAskAppetiteEvery) {
-    ask_appetite(std::make_shared<const Path>(path), path.key);
+    ask_appetite(std::make_shared<const Path>(path), loop);
   }
   return known.wants;
 }
 
-void Worker::ask_appetite(const std::shared_ptr<const Path>& path, const std::string& key) {
+void Worker::ask_appetite(const std::shared_ptr<const Path>& path, unsigned loop) {
   if (appetites_.size() > kMaxAppetites) appetites_.clear();
+  const std::string key = appetite_key(*path, loop);
   appetites_[key].asked = loop_.now();
-  Worker& home = other(target_of(*path));
-  home.loop_.post([&home, path, key, back = this] {
-    const bool wants = home.sites_ && home.sites_->wants_more(*path);
-    back->loop_.post([back, key, wants] { back->appetites_[key].wants = wants; });
+  Worker& asked = other(loop);
+  asked.loop_.post([&asked, path, key, back = this] {
+    const bool wants = asked.sites_ && asked.sites_->wants_more(*path);
+    const bool hungry = asked.sites_ && asked.sites_->is_hungry(*path);
+    back->loop_.post([back, key, wants, hungry] {
+      Appetite& appetite = back->appetites_[key];
+      appetite.wants = wants;
+      appetite.hungry = hungry;
+    });
   });
 }
 

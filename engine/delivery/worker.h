@@ -100,9 +100,10 @@ class Worker final : public SiteTable::Listener,
   void on_turn_end() override;
 
  private:
-  // What the loop of a site said last about wanting more of a path.
+  // What a loop of a site said last about wanting more of a path.
   struct Appetite {
     bool wants = true;
+    bool hungry = false;  // it has next to nothing
     TimePoint asked{};
   };
 
@@ -110,8 +111,11 @@ class Worker final : public SiteTable::Listener,
   Worker& other(unsigned loop) { return *shared_.workers[loop]; }
   bool shares(const Path& path) const;  // may sessions of its site live on this loop?
   unsigned target_of(const Path& path) const;
+  static std::string appetite_key(const Path& path, unsigned loop);
+  std::optional<unsigned> hungry_sibling(const Work& work);
   void take(std::unique_ptr<Work> work);
-  void ask_appetite(const std::shared_ptr<const Path>& path, const std::string& key);
+  void send(std::unique_ptr<Work> work, unsigned loop);
+  void ask_appetite(const std::shared_ptr<const Path>& path, unsigned loop);
   void hold_until_journalled(const Error& error);
   void housekeeping();
   void save_memory();
@@ -135,7 +139,8 @@ class Worker final : public SiteTable::Listener,
   std::unique_ptr<Steward> steward_;        // loop 0 only
   net::Timer housekeeping_;
   net::Timer drain_check_;
-  std::unordered_map<std::string, Appetite> appetites_;
+  std::unordered_map<std::string, Appetite> appetites_;  // by path and loop
+  unsigned sibling_turn_ = 0;
   std::thread thread_;
   std::atomic<bool> woken_{false};
   bool draining_ = false, quiet_ = false, drained_ = false;
