@@ -16,6 +16,7 @@ constexpr Duration kHousekeepingEvery = 1s;
 constexpr Duration kDrainCheckEvery = 10ms;
 constexpr Duration kAskAppetiteEvery = 1s;
 constexpr Duration kAskHungerEvery = 20ms;
+constexpr Duration kLookAtWork = 100ms;
 constexpr size_t kMaxAppetites = 10'000;
 
 unsigned loops_of(const Settings& settings) { return std::max(1u, settings.loops); }
@@ -93,7 +94,8 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
                                             [raw = w.get()] { raw->seal_journals(); });
   }
   w->loop_.add_turn_hook(net::Phase::kJournal, *w);
-  w->loop_.set_turn_observer([shard = &w->shard_](Duration worked) {
+  w->loop_.set_turn_observer([raw = w.get(), shard = &w->shard_](Duration worked) {
+    raw->worked_ += worked;
     (*shard)[metrics::Metric::kLoopTurns].add();
     if (worked > 10ms) (*shard)[metrics::Metric::kSlowTurns].add();
     (*shard)[metrics::Histogram::kLoopTurn].observe(worked);
@@ -225,11 +227,24 @@ void Worker::send(std::unique_ptr<Work> work, unsigned loop) {
   ask_appetite(way, loop);
 }
 
-// The site's other loops have connections, too: what would wait here is done there while they have nothing to do.
+// By what it did in the last tenth of a second.
+bool Worker::waits_for_others() {
+  const Duration passed = loop_.now() - worked_since_;
+  if (passed >= kLookAtWork) {
+    waits_ = worked_ < passed / 2;
+    worked_ = {};
+    worked_since_ = loop_.now();
+  }
+  return waits_;
+}
+
+// The site's other loops have connections, too: what would wait here for replies is sent there while they have nothing to do. Not
+// what waits for this thread: handing it over costs more than it brings, unless there are cores to spare, which nobody knows.
 std::optional<unsigned> Worker::hungry_sibling(const Work& work) {
   const Path& path = *work.path;
   const bool urgent = work.destination.lane == queue::Lane::kTransactional;
-  if (path.shares < 2 || urgent || !sites_ || !sites_->has_plenty(path)) return std::nullopt;
+  if (path.shares < 2 || urgent || !sites_ || !waits_for_others() || !sites_->has_plenty(path))
+    return std::nullopt;
   const unsigned own = (index_ + loops_ - path.home_loop % loops_) % loops_;
   const unsigned step = 1 + sibling_turn_++ % (path.shares - 1);
   const unsigned loop = (path.home_loop + (own + step) % path.shares) % loops_;

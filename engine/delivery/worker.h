@@ -112,6 +112,7 @@ class Worker final : public SiteTable::Listener,
   bool shares(const Path& path) const;  // may sessions of its site live on this loop?
   unsigned target_of(const Path& path) const;
   static std::string appetite_key(const Path& path, unsigned loop);
+  bool waits_for_others();
   std::optional<unsigned> hungry_sibling(const Work& work);
   void take(std::unique_ptr<Work> work);
   void send(std::unique_ptr<Work> work, unsigned loop);
@@ -141,6 +142,9 @@ class Worker final : public SiteTable::Listener,
   net::Timer drain_check_;
   std::unordered_map<std::string, Appetite> appetites_;  // by path and loop
   unsigned sibling_turn_ = 0;
+  Duration worked_{};  // by this loop since then
+  TimePoint worked_since_{};
+  bool waits_ = false;  // for others, most of the time
   std::thread thread_;
   std::atomic<bool> woken_{false};
   bool draining_ = false, quiet_ = false, drained_ = false;

@@ -335,6 +335,23 @@ class Campaign(unittest.TestCase):
             self.assertFalse(any(ways[:50]), "none streams before the host has proven itself")
             self.assertTrue(all(ways[-1000:]), "all do, later on")
 
+    def test_one_destination_gets_all_of_its_connections(self):
+        """Its queue is one loop's; half of the connections are the other's, who has nothing to do."""
+        with workdir() as where, Sink(where, "--no-starttls", "--delay", "20") as sink:
+            config = where / "volley.toml"
+            config.write_text("loops = 2\n")
+            with Process([VOLLEY, "send", write_campaign(where, 4000, 1), "-c", config, "--data", where / "data", "--route",
+                          f"*={sink.address}", "--connections", "16"], where / "send.log") as send:
+                most = 0
+                while send.child.poll() is None:
+                    status = volley("status", "--data", where / "data", "--json", check=None)
+                    if status.returncode == 0:
+                        sites = [site for engine in json.loads(status.stdout)["engines"] for site in engine["sites"]]
+                        most = max([most, *(site["connections"] for site in sites)])
+            self.assertEqual(len(sink.recipients()), 4000)
+            self.assertGreater(most, 8)
+            self.assertLessEqual(most, 16)
+
     def test_a_failed_start_leaves_the_list_free(self):
         with workdir() as where, Sink(where) as sink:
             campaign = write_campaign(where, 20, extra='suppress = ["optout.txt"]')
