@@ -340,7 +340,7 @@ class Campaign(unittest.TestCase):
         with workdir() as where, Sink(where, "--no-starttls", "--delay", "20") as sink:
             config = where / "volley.toml"
             config.write_text("loops = 2\n")
-            with Process([VOLLEY, "send", write_campaign(where, 4000, 1), "-c", config, "--data", where / "data", "--route",
+            with Process([VOLLEY, "send", write_campaign(where, 12000, 1), "-c", config, "--data", where / "data", "--route",
                           f"*={sink.address}", "--connections", "16"], where / "send.log") as send:
                 most = 0
                 while send.child.poll() is None:
@@ -348,7 +348,7 @@ class Campaign(unittest.TestCase):
                     if status.returncode == 0:
                         sites = [site for engine in json.loads(status.stdout)["engines"] for site in engine["sites"]]
                         most = max([most, *(site["connections"] for site in sites)])
-            self.assertEqual(len(sink.recipients()), 4000)
+            self.assertEqual(len(sink.recipients()), 12000)
             self.assertGreater(most, 8)
             self.assertLessEqual(most, 16)
 
