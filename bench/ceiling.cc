@@ -230,6 +230,7 @@ void Connection::reopen() {
 
 void Connection::write(const std::vector<std::string_view>& parts) {
   std::vector<iovec> pieces;
+  pieces.reserve(parts.size());
   for (std::string_view part : parts)
     pieces.push_back({const_cast<char*>(part.data()), part.size()});
   size_t count = pieces.size();

@@ -15,7 +15,7 @@
 
 namespace volley::queue {
 
-inline constexpr int64_t kMissedByMs = 3600 * 1000;
+inline constexpr int64_t kMissedByMs = int64_t{3600} * 1000;
 
 bool is_shut(const Campaign& campaign, int64_t now_ms);
 // The first moment, from now on, at which it is not shut; 0: never again.

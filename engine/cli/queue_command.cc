@@ -50,7 +50,7 @@ Status export_lines(queue::Store& store, const QueueFilter& filter, const Option
   auto output = Output::open(options.output);
   if (!output) return output.error();
   uint64_t left = options.limit;
-  const Status walked = each_match(store, filter, [&](const queue::Place& place, const queue::Recipient& r) {
+  Status walked = each_match(store, filter, [&](const queue::Place& place, const queue::Recipient& r) {
     if (left == 0) return false;
     --left;
     output->line(json_row(place, r));
@@ -66,7 +66,7 @@ Status list(queue::Store& store, const QueueFilter& filter, const Options& optio
   if (!now) return now.error();
   const uint64_t limit = options.limit == UINT64_MAX ? kRows : options.limit;
   uint64_t met = 0;
-  const Status walked = each_match(store, filter, [&](const queue::Place& place, const queue::Recipient& r) {
+  Status walked = each_match(store, filter, [&](const queue::Place& place, const queue::Recipient& r) {
     if (met++ >= limit) return true;
     if (met == 1) std::fputs(kTableHead, stdout);
     std::fputs(table_row(place, r, *now).c_str(), stdout);
@@ -88,7 +88,7 @@ std::string key_of(const std::string& by, const queue::Place& place, const queue
 Status count(queue::Store& store, const QueueFilter& filter, const Options& options) {
   std::map<std::string, uint64_t> counts;
   uint64_t total = 0;
-  const Status walked = each_match(store, filter, [&](const queue::Place& place, const queue::Recipient& r) {
+  Status walked = each_match(store, filter, [&](const queue::Place& place, const queue::Recipient& r) {
     ++total;
     ++counts[key_of(options.by, place, r)];
     return true;
