@@ -75,7 +75,7 @@ void follow_schedule(Campaign& c, int64_t now_ms) {
 bool keep_schedule(Campaign& c, int64_t now_ms) {
   using enum CampaignState;
   if ((c.state != kRunning && c.state != kScheduled) || !c.import_closed) return false;
-  const auto becomes = [&](CampaignState state, std::string reason) {
+  const auto becomes = [&](CampaignState state, const std::string& reason) {
     auto changed = change_state(c, state, reason, now_ms);
     return changed.ok() && *changed;
   };
