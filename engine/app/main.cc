@@ -1,6 +1,10 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <string>
+#include <thread>
 
 #include "base/net/signals.h"
 #include "engine/app/host.h"
@@ -16,12 +20,19 @@ void use_all_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Signing is what its threads do: more of them than cores only take turns. Before there are threads.
+void size_work_pool() {
+  const unsigned threads = std::max(2u, std::thread::hardware_concurrency());
+  ::setenv("UV_THREADPOOL_SIZE", std::to_string(threads).c_str(), 0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   volley::net::ignore_sigpipe();  // a peer that went away is an error where it is written to, never a signal
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a failed write, as a full disk is
   use_all_descriptors();
+  size_work_pool();
   volley::app::AppHost host;
   return volley::cli::run(argc, argv, host);
 }

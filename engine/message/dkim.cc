@@ -144,7 +144,11 @@ void append_relaxed_body(std::string_view body, std::string& out) {
       continue;
     }
     for (; empty_lines > 0; --empty_lines) out += "\r\n";
-    append_relaxed_line(line, out);
+    if (is_relaxed(line)) {
+      out += line;
+    } else {
+      append_relaxed_line(line, out);
+    }
     out += "\r\n";
   }
 }
