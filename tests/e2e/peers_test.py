@@ -104,6 +104,7 @@ class Refusals(unittest.TestCase):
         self.assertEqual((run.returncode, run.stderr.split(":")[1]), (1, " /dev/shm is in memory, where a sync costs nothing"))
 
 
+@unittest.skipUnless(LONG, "VOLLEY_LONG=1 lets peers run, for a minute")
 @unittest.skipUnless(usable(), "needs a release build, root, cgroup2 and a disk")
 class Runs(unittest.TestCase):
     def test_two_peers_and_their_figures(self):
