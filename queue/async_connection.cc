@@ -25,6 +25,8 @@ constexpr Duration kFirstWait = std::chrono::milliseconds(50);
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 constexpr Duration kSilence = std::chrono::seconds(30);
 constexpr Duration kClock = std::chrono::seconds(10);
+constexpr Duration kAskAgainFirst = std::chrono::minutes(1);
+constexpr Duration kAskAgainLast = std::chrono::hours(1);
 constexpr int64_t kLeapMs = 60'000;  // no clock is set by so much in passing
 
 // Counts on while this machine sleeps.
@@ -149,7 +151,11 @@ void AsyncConnection::note_server(std::string_view info) {
   wants_rewrite_ = !url_.embedded && wants_rewrite(facts);
   if (facts.run_id.empty()) return;
   restarted_ = !run_id_.empty() && run_id_ != facts.run_id;
-  if (restarted_) rewrite_refused_ = false;
+  if (restarted_) {
+    rewrite_refused_ = false;
+    ask_again_at_ = {};
+    ask_wait_ = {};
+  }
   run_id_ = facts.run_id;
 }
 
@@ -200,8 +206,12 @@ void AsyncConnection::become_ready() {
   }
 }
 
-// Before all that waits to be sent again.
+// Before all that waits to be sent again. A disk that is full is not made fuller by asking again and again.
 void AsyncConnection::have_file_rewritten() {
+  if (loop_.now() < ask_again_at_) return;
+  ask_wait_ = std::clamp(ask_wait_ * 2, kAskAgainFirst, kAskAgainLast);
+  ask_again_at_ = loop_.now() + ask_wait_;
+  std::erase_if(calls_, [](const Call& call) { return call.optional; });
   std::deque<Call> later;
   if (state_ != State::kReady) later.swap(calls_);
   for (const Command& command : renewal_commands()) add(command, {}).optional = true;
@@ -217,9 +227,9 @@ void AsyncConnection::on_clock() {
   clock_.set_after(kClock);
   if (state_ != State::kReady) return;
   if (!url_.embedded) {
-    call(Command("INFO").arg("persistence"), [this](Result<Reply> info) {
+    add(Command("INFO").arg("persistence"), [this](Result<Reply> info) {
       if (info && wants_rewrite(parse_info(info->view().text()))) have_file_rewritten();
-    });
+    }).optional = true;
   }
   call(Command("TIME"), [this](Result<Reply> answer) {
     if (answer) note_time(answer->view());

@@ -85,6 +85,8 @@ class AsyncConnection final : private net::StreamListener {
   bool needs_library_ = false;
   bool wants_rewrite_ = false;    // the server, of its file (aof_tail.h)
   bool rewrite_refused_ = false;  // and said so
+  TimePoint ask_again_at_{};      // a server that failed to is not pressed
+  Duration ask_wait_{};
   bool was_ready_ = false;
   std::string run_id_;  // of the server process; empty: not known
   bool restarted_ = false;

@@ -52,7 +52,8 @@ Status StoreLink::renew_file() {
   if (url_.embedded) return {};
   auto info = connection_.run(Command("INFO").arg("persistence"), call_timeout_);
   if (!info) return info.error();
-  if (!wants_rewrite(parse_info(info->view().text()))) return {};
+  const ServerFacts facts = parse_info(info->view().text());
+  if (!wants_rewrite(facts) || facts.aof_rewrite_failed) return {};  // that is for those who stay
   const auto commands = renewal_commands();
   auto answers = connection_.run(commands, call_timeout_);
   if (!answers) return answers.error();

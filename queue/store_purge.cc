@@ -77,7 +77,18 @@ Status Store::purge(std::string_view id) {
   const Command last[] = {Command("ZREM").arg(global_key("campaigns")).arg(id),
                           Command::function("volley1_changed", global_key())};
   auto answers = impl_->link.run(last);
-  return answers ? Status() : Status(answers.error());
+  if (!answers) return answers.error();
+  // One of that name that was begun between the two has found it listed, and is listed again.
+  auto next = impl_->link.run(Command("EXISTS").arg(campaign_key(id, "rec")));
+  if (!next) return next.error();
+  if (next->view().number() == 0) return {};
+  auto now = impl_->get(id);
+  if (!now) return now.error();
+  const Command again[] = {
+      Command("ZADD").arg(global_key("campaigns")).arg("NX").number(now->created_ms).arg(id),
+      Command::function("volley1_changed", global_key())};
+  auto listed = impl_->link.run(again);
+  return listed ? Status() : Status(listed.error());
 }
 
 }  // namespace volley::queue

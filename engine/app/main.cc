@@ -20,9 +20,10 @@ void use_all_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Signing is what its threads do: more of them than cores only take turns. Before there are threads.
+// Signing is what its threads do, and more of them than cores only take turns; but names are looked up there as well, which may block
+// for long. Before there are threads.
 void size_work_pool() {
-  const unsigned threads = std::max(2u, std::thread::hardware_concurrency());
+  const unsigned threads = std::max(3u, std::thread::hardware_concurrency());
   ::setenv("UV_THREADPOOL_SIZE", std::to_string(threads).c_str(), 0);
 }
 

@@ -1,5 +1,7 @@
 #include "engine/delivery/worker.h"
 
+#include <time.h>
+
 #include <algorithm>
 
 #include "base/hash.h"
@@ -17,6 +19,12 @@ constexpr Duration kDrainCheckEvery = 10ms;
 constexpr Duration kAskAppetiteEvery = 1s;
 constexpr Duration kAskHungerEvery = 20ms;
 constexpr Duration kLookAtWork = 100ms;
+
+Duration thread_cpu() {
+  timespec t{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
 constexpr size_t kMaxAppetites = 10'000;
 
 unsigned loops_of(const Settings& settings) { return std::max(1u, settings.loops); }
@@ -94,8 +102,7 @@ Result<std::unique_ptr<Worker>> Worker::create(EngineShared& shared, unsigned in
                                             [raw = w.get()] { raw->seal_journals(); });
   }
   w->loop_.add_turn_hook(net::Phase::kJournal, *w);
-  w->loop_.set_turn_observer([raw = w.get(), shard = &w->shard_](Duration worked) {
-    raw->worked_ += worked;
+  w->loop_.set_turn_observer([shard = &w->shard_](Duration worked) {
     (*shard)[metrics::Metric::kLoopTurns].add();
     if (worked > 10ms) (*shard)[metrics::Metric::kSlowTurns].add();
     (*shard)[metrics::Histogram::kLoopTurn].observe(worked);
@@ -231,8 +238,9 @@ void Worker::send(std::unique_ptr<Work> work, unsigned loop) {
 bool Worker::waits_for_others() {
   const Duration passed = loop_.now() - worked_since_;
   if (passed >= kLookAtWork) {
-    waits_ = worked_ < passed / 2;
-    worked_ = {};
+    const Duration cpu = thread_cpu();
+    waits_ = cpu - worked_ < passed / 2;
+    worked_ = cpu;
     worked_since_ = loop_.now();
   }
   return waits_;
@@ -249,7 +257,8 @@ std::optional<unsigned> Worker::hungry_sibling(const Work& work) {
   const unsigned step = 1 + sibling_turn_++ % (path.shares - 1);
   const unsigned loop = (path.home_loop + (own + step) % path.shares) % loops_;
   Appetite& known = appetites_[appetite_key(path, loop)];
-  if (std::exchange(known.hungry, false)) return loop;
+  const bool fresh = loop_.now() - known.asked <= 10 * kAskHungerEvery;
+  if (std::exchange(known.hungry, false) && fresh) return loop;
   if (loop_.now() - known.asked > kAskHungerEvery) ask_appetite(work.path, loop);
   return std::nullopt;
 }

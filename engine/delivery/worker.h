@@ -142,7 +142,7 @@ class Worker final : public SiteTable::Listener,
   net::Timer drain_check_;
   std::unordered_map<std::string, Appetite> appetites_;  // by path and loop
   unsigned sibling_turn_ = 0;
-  Duration worked_{};  // by this loop since then
+  Duration worked_{};  // by this thread, up to then
   TimePoint worked_since_{};
   bool waits_ = false;  // for others, most of the time
   std::thread thread_;

@@ -107,7 +107,7 @@ TEST(Settlement, AShortDelayIsKept) {
   auto work = work_of(claim(3));
   conclude(*work, 0, Verdict::kDeferred, 1'000);
   conclude(*work, 1, Verdict::kDeferred, 60'000);
-  conclude(*work, 2, Verdict::kDeferred, 60'100);
+  conclude(*work, 2, Verdict::kDeferred, 59'900);
   const Portion portion = compose_portion(*work, 50'000, 250);
   ASSERT_EQ(portion.retries.size(), 2u);
   EXPECT_EQ(portion.retries[0].delay_ms, 1'000);
