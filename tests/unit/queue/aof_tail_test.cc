@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <mutex>
 
 #include "base/files.h"
 #include "queue/embedded.h"
@@ -102,14 +103,21 @@ TEST(AofTail, TheEmbeddedQueueForgetsWhatWasCutShort) {
   TemporaryDirectory directory;
   EmbeddedOptions options;
   options.data_directory = directory.path();
+  std::mutex mutex;
   std::string said;
-  options.on_event = [&](const std::string& text) { said += text; };
+  options.on_event = [&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    said += text;
+  };
   ASSERT_TRUE(Embedded::start(options).ok());
   tear(directory.path() + "/redis");
   {
     auto embedded = Embedded::start(options);
     ASSERT_TRUE(embedded.ok()) << embedded.error().message;
-    EXPECT_NE(said.find("power went"), std::string::npos) << said;
+    {
+      const std::lock_guard lock(mutex);
+      EXPECT_NE(said.find("power went"), std::string::npos) << said;
+    }
     auto connection = SyncConnection::connect((*embedded)->url(), std::chrono::seconds(5));
     ASSERT_TRUE(connection->run(push_again(), std::chrono::seconds(5)).ok());
   }
