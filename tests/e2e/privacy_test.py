@@ -192,7 +192,7 @@ class Forget(unittest.TestCase):
         # The engine goes on, in the files that took the place of the old ones.
         last = self.post("late@d2.example.net")
         wait_until(lambda: self.single(last) == "delivered", "another message")
-        self.assertIn("late@d2.example.net", (self.data / "events.jsonl").read_text())
+        wait_until(lambda: "late@d2.example.net" in (self.data / "events.jsonl").read_text(), "its line in the event log")
 
     def test_who_is_on_the_wire_is_waited_for(self):
         with Sink(self.where, "--rule", "rcpt:1:Marigold:stall") as sink:
