@@ -18,6 +18,7 @@ constexpr Duration kHousekeepingEvery = 1s;
 constexpr Duration kDrainCheckEvery = 10ms;
 constexpr Duration kAskAppetiteEvery = 1s;
 constexpr Duration kAskHungerEvery = 20ms;
+constexpr Duration kHungerLasts = 10s;
 constexpr Duration kLookAtWork = 100ms;
 
 Duration thread_cpu() {
@@ -257,7 +258,7 @@ std::optional<unsigned> Worker::hungry_sibling(const Work& work) {
   const unsigned step = 1 + sibling_turn_++ % (path.shares - 1);
   const unsigned loop = (path.home_loop + (own + step) % path.shares) % loops_;
   Appetite& known = appetites_[appetite_key(path, loop)];
-  const bool fresh = loop_.now() - known.asked <= 10 * kAskHungerEvery;
+  const bool fresh = loop_.now() - known.asked <= kHungerLasts;
   if (std::exchange(known.hungry, false) && fresh) return loop;
   if (loop_.now() - known.asked > kAskHungerEvery) ask_appetite(work.path, loop);
   return std::nullopt;
