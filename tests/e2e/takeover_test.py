@@ -64,6 +64,9 @@ class Takeover(unittest.TestCase):
             try:
                 wait_until(lambda: pair.owned()[victim] == 0, "the other engine to take over")
                 wait_until(lambda: pair.state() == "finished", "the campaign to be sent")
+                told = ("local n = 0 for p = 0, 63 do if redis.call('HGET', string.format('volley:{p%02d}:c:test', p), 'state') == 'running' "
+                        "then n = n + 1 end end return n")
+                wait_until(lambda: pair.queue.client("EVAL", told, "0").strip() == "0", "every partition to have heard of that")
                 self.assertTrue(all(new > old for new, old in zip(pair.epochs(), before)))
                 queue, sent = pair.queue.client("EVAL", SNAPSHOT, "0"), pair.received()
                 self.assertIn("volley:{p00}:own=", queue)
