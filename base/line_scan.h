@@ -40,6 +40,12 @@ class LineScanner {
     }
     last_was_cr_ = (cr >> (bytes - 1) & 1) != 0;
   }
+  template <typename AtLine>
+  void byte(size_t at, char c, const AtLine& at_line) {
+    scan.nul |= c == 0;
+    scan.eight_bit += static_cast<unsigned char>(c) >> 7;
+    block(at, c == '\r', c == '\n', 1, at_line);
+  }
   void finish() {
     if (line_ < size_) end_line(size_, false);
     scan.bare_cr |= last_was_cr_;
@@ -63,12 +69,7 @@ template <typename AtLine>
 LineScan scan_lines_plainly(std::string_view text, const AtLine& at_line) {
   LineScanner scanner(text.size());
   if (!text.empty()) at_line(size_t{0});
-  for (size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    scanner.scan.nul |= c == 0;
-    scanner.scan.eight_bit += static_cast<unsigned char>(c) >> 7;
-    scanner.block(at, c == '\r', c == '\n', 1, at_line);
-  }
+  for (size_t at = 0; at < text.size(); ++at) scanner.byte(at, text[at], at_line);
   scanner.finish();
   return scanner.scan;
 }
@@ -97,12 +98,7 @@ LineScan scan_lines(std::string_view text, const AtLine& at_line) {
     if (high != 0) scanner.scan.eight_bit += static_cast<size_t>(__builtin_popcountll(high));
     scanner.block(at, crs, lfs, 64, at_line);
   }
-  for (; at < text.size(); ++at) {
-    const char c = text[at];
-    scanner.scan.nul |= c == 0;
-    scanner.scan.eight_bit += static_cast<unsigned char>(c) >> 7;
-    scanner.block(at, c == '\r', c == '\n', 1, at_line);
-  }
+  for (; at < text.size(); ++at) scanner.byte(at, text[at], at_line);
   scanner.finish();
   return scanner.scan;
 }
