@@ -12,6 +12,7 @@
 #include "engine/cli/metrics_http.h"
 #include "engine/cli/queue_gauges.h"
 #include "engine/cli/standstill.h"
+#include "engine/intake/list_sample.h"
 #include "queue/record.h"
 
 namespace volley::cli {
@@ -105,7 +106,13 @@ Status SendRun::wait_until_settled() {
 // List and content are frozen at the start, unless nothing of the list was accepted yet: such a campaign begins anew.
 Status SendRun::check_unchanged(const queue::Campaign& old) {
   const bool same_content = old.content_fingerprint == plan_.content.fingerprint();
-  if (same_content && old.list_fingerprint == plan_.facts.fingerprint) return {};
+  // The list may have been known by a sample then, and by all of it now, or the other way round.
+  Result<bool> same_list = old.list_fingerprint == plan_.facts.fingerprint;
+  if (!*same_list && intake::is_sample(old.list_fingerprint) != intake::is_sample(plan_.facts.fingerprint)) {
+    same_list = intake::is_list(plan_.list.path, old.list_fingerprint);
+  }
+  if (!same_list.ok()) return same_list.error();
+  if (same_content && *same_list) return {};
   if (!old.import_closed && !already_finished() && known_.counts.accepted == 0) {
     campaign_.reset();
     known_ = {};

@@ -9,6 +9,7 @@
 #include "engine/intake/import_rules.h"
 #include "engine/intake/import_writer.h"
 #include "engine/intake/list_reader.h"
+#include "engine/intake/list_sample.h"
 #include "engine/intake/rejects.h"
 #include "engine/intake/row_check.h"
 #include "metrics/registry.h"
@@ -155,10 +156,12 @@ bool ImportRun::hand_over(ImportWriter& writer) {
 Status ImportRun::check_end() {
   if (Status status = rejects_.finish(); !status) return status;
   if (options_.stream && rate_.invalid() > 0 && too_many_invalid()) return rate_error();
-  if (!campaign_.list_fingerprint.empty() && reader_->fingerprint() != campaign_.list_fingerprint) {
-    return changed_error(options_.list.path);
-  }
-  return {};
+  const std::string& known = campaign_.list_fingerprint;
+  if (known.empty()) return {};
+  Result<bool> same = reader_->fingerprint() == known;
+  if (is_sample(known)) same = is_list(options_.list.path, known);
+  if (!same.ok()) return same.error();
+  return *same ? Status() : changed_error(options_.list.path);
 }
 
 bool ImportRun::too_many_invalid() const {

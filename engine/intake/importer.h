@@ -41,9 +41,9 @@ struct ListOptions {
 };
 
 struct ListFacts {
-  std::string fingerprint;               // SHA-256 of the file's bytes, hex
+  std::string fingerprint;               // SHA-256 of the file's bytes, hex; or a sample (list_sample.h)
   std::vector<std::string> columns;
-  uint64_t rows = 0, invalid = 0;        // 0 when only fingerprinted (stream)
+  uint64_t rows = 0, invalid = 0;        // 0 when only looked at (stream)
   uint64_t duplicate = 0, suppressed = 0;  // as run_import() would count them: suppressed ones are accepted
   uint64_t domains = 0;
   std::vector<std::string> first_values; // of the first row to send to, in columns order
@@ -58,8 +58,8 @@ using RowVisitor =
 Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop, const RowVisitor& visit = nullptr,
                           const std::string& rejects_path = {}, const SuppressionList* suppressed = nullptr,
                           std::string_view dedupe_key = {});
-// Fingerprint, columns and first row only: for --stream.
-Result<ListFacts> fingerprint_list(const ListOptions& options);
+// Columns, first row, and a sample for a fingerprint (list_sample.h): milliseconds, however long the list is. All there is for --stream.
+Result<ListFacts> look_at_list(const ListOptions& options);
 
 struct ImportTotals {
   uint64_t read = 0, accepted = 0, invalid = 0, duplicate = 0, suppressed = 0;

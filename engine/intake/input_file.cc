@@ -130,6 +130,20 @@ Result<bool> InputFile::fill() {
   return true;
 }
 
+Status InputFile::read_at(uint64_t offset, size_t bytes, std::string& out) const {
+  out.resize(bytes);
+  size_t got = 0;
+  while (got < bytes) {
+    const ssize_t n = ::pread(fd_, out.data() + got, bytes - got, static_cast<off_t>(offset + got));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error{Errc::kNoInput, path_ + ": " + std::strerror(errno)};
+    if (n == 0) break;
+    got += static_cast<size_t>(n);
+  }
+  out.resize(got);
+  return {};
+}
+
 void InputFile::append_windows_1252(std::string_view raw) {
   static const std::array<Converted, 256> kTable = make_table();
   char* out = buffer_.data() + end_;

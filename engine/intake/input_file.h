@@ -42,6 +42,8 @@ class InputFile {
   bool converts() const { return windows_1252_; }  // what unread() shows is valid UTF-8 by construction
   uint64_t bytes_read() const { return bytes_read_; }
   uint64_t bytes_total() const { return bytes_total_; }
+  // A piece of the file's own bytes, wherever fill() is; shorter at the end.
+  Status read_at(uint64_t offset, size_t bytes, std::string& out) const;
   // Hex; once, after fill() said false.
   std::string fingerprint();
 

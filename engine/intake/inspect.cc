@@ -10,6 +10,7 @@
 #include "engine/intake/importer.h"
 #include "engine/intake/input_file.h"
 #include "engine/intake/list_reader.h"
+#include "engine/intake/list_sample.h"
 #include "engine/intake/rejects.h"
 #include "engine/intake/row_check.h"
 
@@ -152,20 +153,14 @@ Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& s
   return std::move(facts);
 }
 
-Result<ListFacts> fingerprint_list(const ListOptions& options) {
-  Result<std::unique_ptr<InputFile>> file = InputFile::open(options.path, options.encoding);
-  if (!file) return file.error();
-  ListFacts facts;
-  for (;;) {
-    (*file)->drop((*file)->unread().size());
-    Result<bool> more = (*file)->fill();
-    if (!more.ok()) return more.error();
-    if (!*more) break;
-  }
-  facts.fingerprint = (*file)->fingerprint();
+Result<ListFacts> look_at_list(const ListOptions& options) {
   Result<std::unique_ptr<ListReader>> reader = ListReader::open(options.path, options.encoding);
   if (!reader) return reader.error();
+  ListFacts facts;
   facts.columns = (*reader)->columns();
+  Result<std::string> sample = sample_list(options.path);
+  if (!sample) return sample.error();
+  facts.fingerprint = std::move(*sample);
   RowCheck check(random_key());
   Row row;
   // The first row is for showing to a person: not worth reading a list of nothing but rejects to its end.

@@ -110,13 +110,21 @@ Status Packer::write_slice(uint32_t index, std::string& rows, uint64_t end) {
   queue::ImportMark& at = marks_[index];
   const bool half_written = at.slice > 0;
   slice_.load(rows, half_written ? at.slice : end, !half_written);
-  Result<int64_t> now = store_.now_ms();
+  Result<int64_t> now = round_time();
   if (!now) return now.error();
   Status status = slice_.pack(index, at, *now, [this](queue::ImportFlush flush, size_t bytes) {
     return add_call(std::move(flush), bytes);
   });
   if (status) rows.erase(0, slice_.bytes());
   return status;
+}
+
+// Asked once for all that is written together.
+Result<int64_t> Packer::round_time() {
+  if (!round_.empty()) return round_time_;
+  Result<int64_t> now = store_.now_ms();
+  if (now) round_time_ = *now;
+  return now;
 }
 
 Status Packer::add_call(queue::ImportFlush flush, size_t row_bytes) {

@@ -64,6 +64,7 @@ class Packer {
   Status write_spilled();
   Status write_partition(uint32_t index);
   Status write_slice(uint32_t index, std::string& rows, uint64_t end);
+  Result<int64_t> round_time();
   Status add_call(queue::ImportFlush flush, size_t row_bytes);
   Status write_round();
 
@@ -76,6 +77,7 @@ class Packer {
   std::unique_ptr<RowSpill> spill_;
   std::vector<queue::ImportFlush> round_;
   size_t round_bytes_ = 0;
+  int64_t round_time_ = 0;  // Unix ms, of Redis
   uint64_t seen_ = 0;
   std::atomic<double> share_written_{-1};
 };

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <deque>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -22,12 +24,68 @@ RE2::Options options() {
   return o;
 }
 
+// One expression, compiled when it is first needed: most never are.
+class Expression {
+ public:
+  explicit Expression(const char* pattern) : pattern_(pattern) {}
+  bool matches(const std::string& text) const {
+    std::call_once(once_, [this] { compiled_ = std::make_unique<RE2>(pattern_, options()); });
+    return RE2::PartialMatch(text, *compiled_);
+  }
+
+ private:
+  const char* pattern_;
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<RE2> compiled_;
+};
+
 // The rules that apply at the sites of one family, in order.
-struct Table {
-  std::vector<const Rule*> rules;
-  std::vector<std::unique_ptr<RE2>> unless;
-  std::vector<std::unique_ptr<RE2>> single;  // for the rare reply that a set gives up on
-  std::unique_ptr<RE2::Set> set;
+class Table {
+ public:
+  void add(const Rule& rule) {
+    rules_.push_back(&rule);
+    singles_.emplace_back(rule.pattern);
+    exceptions_.push_back(rule.unless ? std::make_unique<Expression>(rule.unless) : nullptr);
+  }
+
+  // The first rule that matches; null: none.
+  const Rule* match(const std::string& text, Stage stage) const {
+    for (const int hit : hits(text)) {
+      const auto i = static_cast<size_t>(hit);
+      if (rules_[i]->at_mail && stage != Stage::kMail) continue;
+      if (!exceptions_[i] || !exceptions_[i]->matches(text)) return rules_[i];
+    }
+    return nullptr;
+  }
+
+ private:
+  void compile() const {
+    set_ = std::make_unique<RE2::Set>(options(), RE2::UNANCHORED);
+    std::string error;
+    for (const Rule* rule : rules_) set_->Add(rule->pattern, &error);
+    set_->Compile();
+  }
+
+  // In the order of the rules.
+  std::vector<int> hits(const std::string& text) const {
+    std::call_once(once_, [this] { compile(); });
+    std::vector<int> found;
+    RE2::Set::ErrorInfo info{};
+    if (!set_->Match(text, &found, &info) && info.kind != RE2::Set::kNoError) {
+      found.clear();
+      for (size_t i = 0; i < singles_.size(); ++i) {
+        if (singles_[i].matches(text)) found.push_back(static_cast<int>(i));
+      }
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+
+  std::vector<const Rule*> rules_;
+  std::vector<std::unique_ptr<Expression>> exceptions_;
+  std::deque<Expression> singles_;  // for the rare reply that the set gives up on
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<RE2::Set> set_;
 };
 
 // Where nothing has been said about a recipient or a message yet.
@@ -141,44 +199,16 @@ void keep_the_mail(Verdict& verdict, Stage stage) {
 struct Classifier::Impl {
   std::vector<Rule> site;
   std::array<Table, static_cast<size_t>(Family::kCount)> tables;
-
-  void add(Table& table, const Rule& rule) const {
-    std::string error;
-    table.rules.push_back(&rule);
-    table.unless.push_back(rule.unless ? std::make_unique<RE2>(rule.unless, options()) : nullptr);
-    table.single.push_back(std::make_unique<RE2>(rule.pattern, options()));
-    table.set->Add(rule.pattern, &error);
-  }
-
-  static const Rule* match(const Table& table, const std::string& text, Stage stage) {
-    std::vector<int> hits;
-    RE2::Set::ErrorInfo info{};
-    if (!table.set->Match(text, &hits, &info) && info.kind != RE2::Set::kNoError) {
-      hits.clear();
-      for (size_t i = 0; i < table.single.size(); ++i) {
-        if (RE2::PartialMatch(text, *table.single[i])) hits.push_back(static_cast<int>(i));
-      }
-    }
-    std::sort(hits.begin(), hits.end());
-    for (const int hit : hits) {
-      const auto i = static_cast<size_t>(hit);
-      if (table.rules[i]->at_mail && stage != Stage::kMail) continue;
-      if (!table.unless[i] || !RE2::PartialMatch(text, *table.unless[i])) return table.rules[i];
-    }
-    return nullptr;
-  }
 };
 
 Classifier::Classifier() : impl_(std::make_unique<Impl>()) {
   impl_->site = site_rules();
   for (size_t f = 0; f < impl_->tables.size(); ++f) {
     Table& table = impl_->tables[f];
-    table.set = std::make_unique<RE2::Set>(options(), RE2::UNANCHORED);
     for (const Rule& rule : impl_->site) {
-      if (rule.families == 0 || (rule.families & (1u << f))) impl_->add(table, rule);
+      if (rule.families == 0 || (rule.families & (1u << f))) table.add(rule);
     }
-    for (const Rule& rule : generic_rules()) impl_->add(table, rule);
-    table.set->Compile();
+    for (const Rule& rule : generic_rules()) table.add(rule);
   }
 }
 
@@ -203,7 +233,7 @@ Verdict Classifier::classify(const Outcome& outcome, std::string_view provider) 
 
 Verdict Classifier::classify(const Reply& reply, Stage stage, std::string_view provider) const {
   const auto family = static_cast<size_t>(family_of(provider));
-  const Rule* rule = Impl::match(impl_->tables[family], matchable(reply), stage);
+  const Rule* rule = impl_->tables[family].match(matchable(reply), stage);
   if (!rule) return local(Action::kDefer, Scope::kPath, ReplyClass::kProto, "none");
   Verdict verdict;
   verdict.effect = reply.first_digit() == 5 ? rule->hard : rule->soft;

@@ -5,8 +5,9 @@
 // Key      A 5xx bounces only where it concerns the recipient or the message. At connect, greeting, EHLO, STARTTLS and
 //          AUTH, and where it speaks of our address, its name, rate or reputation, it is a condition of the path: the
 //          mail is kept. At MAIL no recipient has been named: only sender, size and content policy can bounce there.
-// Ownership  Build one (some milliseconds, a few MiB) and share it: const and thread-safe after construction.
-// Thread   Any, const.
+// Ownership  Build one and share it. The rules of a family are compiled for its first reply (3 ms, some MiB), so that an
+//          engine that hears nothing but 250 starts without.
+// Thread   Any, const; whoever comes while a family is being compiled waits for it.
 // Not for  counting: "after 3", "5 in an hour" are numbers in the verdict; the driver counts.
 #pragma once
 

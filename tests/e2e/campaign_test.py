@@ -381,6 +381,26 @@ class Campaign(unittest.TestCase):
             self.assertEqual(s["delivered"], 20000)
             self.assertEqual(len(set(sink.recipients())), len(sink.recipients()))
 
+    def test_a_streamed_campaign_goes_on_with_its_own_list_only(self):
+        with workdir() as where, Sink(where, "--delay", "20") as sink:
+            campaign = write_campaign(where, 2000, 10)
+            arguments = ["send", campaign, "--data", where / "data", "--route", f"*={sink.address}", "--json"]
+            first = subprocess.Popen([str(part) for part in (VOLLEY, *arguments, "--stream")], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+            wait_until(lambda: len(sink.recipients()) >= 100, "some to be delivered")
+            first.send_signal(signal.SIGINT)
+            self.assertEqual(first.wait(60), 75)
+            self.assertLess(len(sink.recipients()), 2000)
+            own = (where / "list.csv").read_text()
+            (where / "list.csv").write_text(own.replace("user7@", "user8@"))
+            for way in ((), ("--stream",)):
+                self.assertIn("other recipients", volley(*arguments, *way, check=65).stderr)
+            (where / "list.csv").write_text(own)
+            for way in ((), (), ("--stream",)):
+                self.assertEqual(summary(volley(*arguments, *way, check=0))["delivered"], 2000)
+            self.assertEqual(len(set(sink.recipients())), 2000)
+            self.assertEqual(len(sink.recipients()), 2000)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "engine/intake/list_sample.h"
 #include "tests/unit/intake/importer_fixture.h"
 
 namespace volley::intake {
@@ -101,6 +102,24 @@ TEST_F(ImporterTest, AListThatChangedIsNotQueuedToItsEnd) {
   totals = run();
   ASSERT_FALSE(totals.ok());
   EXPECT_NE(totals.error().message.find("the list changed while it was read"), std::string::npos);
+}
+
+TEST_F(ImporterTest, AListKnownByASampleIsHeldAgainstItAtTheEnd) {
+  use_made_list(500);
+  create("c1");
+  campaign_.list_fingerprint = *sample_list(options_.list.path);
+  const std::string text = TempDir::read(options_.list.path);
+  std::string other = text;
+  other[other.size() - 3] ^= 1;
+  use_list(other);
+  auto totals = run();
+  ASSERT_FALSE(totals.ok());
+  EXPECT_NE(totals.error().message.find("the list changed while it was read"), std::string::npos);
+  EXPECT_TRUE(queued().empty());
+  use_list(text);
+  totals = run();
+  ASSERT_TRUE(totals.ok()) << totals.error().message;
+  EXPECT_EQ(totals->read, rows_);
 }
 
 TEST_F(ImporterTest, WritesSuppressedOnesIntoTheEventLog) {

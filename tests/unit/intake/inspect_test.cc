@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "engine/intake/list_sample.h"
 #include "tests/unit/intake/importer_fixture.h"
 
 namespace volley::intake {
@@ -49,11 +50,11 @@ TEST_F(ImporterTest, InspectShowsEveryValidRowAndCountsWhatTheVisitorRefuses) {
   EXPECT_EQ(facts->first_values, (std::vector<std::string>{"Ann", "Ann@Example.com"}));
   EXPECT_EQ(TempDir::read(options_.rejects_path),
             "line,reason,row\n3,cannot be rendered,\"Bob,bob@example.net\"\n4,no @,\",nobody\"\n");
-  const auto fingerprint = fingerprint_list(options_.list);
-  ASSERT_TRUE(fingerprint.ok());
-  EXPECT_EQ(fingerprint->fingerprint, facts->fingerprint);
-  EXPECT_EQ(fingerprint->columns, facts->columns);
-  EXPECT_EQ(fingerprint->first_email, "Ann@Example.com");
+  const auto look = look_at_list(options_.list);
+  ASSERT_TRUE(look.ok());
+  EXPECT_EQ(look->fingerprint, *sample_list(options_.list.path));
+  EXPECT_EQ(look->columns, facts->columns);
+  EXPECT_EQ(look->first_email, "Ann@Example.com");
   stop_ = true;
   EXPECT_EQ(inspect(options_.list, stop_).error().code, Errc::kTempFail);
 }
