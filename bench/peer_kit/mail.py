@@ -52,3 +52,16 @@ class Mail:
                                  '[retry]\nfirst_delay = "1s"\nmax_delay = "1s"\n')
         self.config.write_text(f'[dkim."{KEY_DOMAIN}"]\nselector = "volley"\nkey_file = "{self.key}"\n'
                                if self.workload.sign else "")
+
+
+class Mails:
+    """Each kind once: workloads that differ in how it is sent share it."""
+
+    def __init__(self, where, volley):
+        self.where, self.volley, self.made = pathlib.Path(where), volley, {}
+
+    def of(self, workload, messages):
+        kind = (workload.domains, workload.sign, workload.page, messages)
+        if kind not in self.made:
+            self.made[kind] = Mail(self.where / f"mail-{len(self.made)}", workload, messages, self.volley)
+        return self.made[kind]

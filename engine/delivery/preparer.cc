@@ -46,20 +46,28 @@ struct Preparer::Batch {
   std::vector<Item> items;
   Duration took{};
 
-  Item make(const Input& input) const {
+  std::string unsigned_bytes;  // of the message at hand
+
+  Item make(const Input& input) {
     Item item;
     item.index = input.index;
     std::vector<std::string_view> values(input.values.begin(), input.values.end());
     const message::RecipientView view{input.number, input.address, values};
     const message::Stamp stamp = stamp_of(*campaign, input.enqueued_ms, hostname);
-    auto bytes = std::make_shared<std::string>();
-    Status status = campaign->renderer->render(view, stamp, *bytes);
-    if (status) status = message::dkim_sign(*bytes, campaign->signers, stamp.date);
-    if (status) {
-      item.body = std::move(bytes);
-    } else {
+    if (Status status = campaign->renderer->render(view, stamp, unsigned_bytes); !status) {
       item.error = status.error().message;
+      return item;
     }
+    const auto signatures = message::dkim_signatures(unsigned_bytes, campaign->signers, stamp.date);
+    if (!signatures.ok()) {
+      item.error = signatures.error().message;
+      return item;
+    }
+    auto bytes = std::make_shared<std::string>();
+    bytes->reserve(signatures->size() + unsigned_bytes.size());  // what the sessions hold has no slack
+    *bytes += *signatures;
+    *bytes += unsigned_bytes;
+    item.body = std::move(bytes);
     return item;
   }
 

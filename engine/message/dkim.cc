@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/files.h"
-#include "base/hash.h"
 #include "base/utf8.h"
 #include "engine/message/mime.h"
 
@@ -105,92 +104,6 @@ void append_folded_base64(std::string_view text, std::string& out) {
   }
 }
 
-// Nothing to do, mostly: no tab, no two blanks in a row, none at a line's end. Without a branch, so that it is a few bytes at a time.
-bool is_relaxed(std::string_view body) {
-  unsigned char bad = 0;
-  for (size_t i = 0; i + 1 < body.size(); ++i) {
-    const char c = body[i], next = body[i + 1];
-    bad |=
-        static_cast<unsigned char>((c == '\t') | ((c == ' ') & ((next == ' ') | (next == '\r'))));
-  }
-  return bad == 0 && (body.empty() || !blank(body.back()));
-}
-
-// One line of a body, relaxed: runs of blanks become one, none at the end.
-void append_relaxed_line(std::string_view line, std::string& out) {
-  while (!line.empty() && blank(line.back())) line.remove_suffix(1);
-  for (size_t at = 0; at < line.size();) {
-    size_t end = at;
-    while (end < line.size() && !blank(line[end])) ++end;
-    out.append(line.data() + at, end - at);
-    if (end == line.size()) return;
-    out += ' ';
-    while (blank(line[end])) ++end;  // stops: the last character is not blank
-    at = end;
-  }
-}
-
-}  // namespace
-
-void append_relaxed_body(std::string_view body, std::string& out) {
-  size_t empty_lines = 0;  // held back: at the end of the body they do not count
-  for (size_t at = 0; at < body.size();) {
-    const size_t newline = body.find("\r\n", at);
-    const size_t end = newline == std::string_view::npos ? body.size() : newline;
-    const std::string_view line = body.substr(at, end - at);
-    at = newline == std::string_view::npos ? body.size() : newline + 2;
-    if (std::all_of(line.begin(), line.end(), blank)) {
-      ++empty_lines;
-      continue;
-    }
-    for (; empty_lines > 0; --empty_lines) out += "\r\n";
-    if (is_relaxed(line)) {
-      out += line;
-    } else {
-      append_relaxed_line(line, out);
-    }
-    out += "\r\n";
-  }
-}
-
-std::string relaxed_body_hash(std::string_view body) {
-  Sha256 hash;
-  if (is_relaxed(body)) {
-    while (body.ends_with("\r\n")) body.remove_suffix(2);
-    hash.update(body);
-    if (!body.empty()) hash.update("\r\n");
-  } else {
-    std::string canonical;
-    canonical.reserve(body.size() + 2);
-    append_relaxed_body(body, canonical);
-    hash.update(canonical);
-  }
-  const auto digest = hash.finish();
-  return base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
-}
-
-namespace {
-
-void append_relaxed_header(std::string_view field, std::string& out) {
-  const size_t colon = std::min(field.find(':'), field.size());
-  std::string_view name = field.substr(0, colon);
-  while (!name.empty() && blank(name.back())) name.remove_suffix(1);
-  for (const char c : name) out += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  out += ':';
-  const size_t start = out.size();
-  bool gap = false;
-  for (char c : field.substr(std::min(colon + 1, field.size()))) {
-    if (c == '\r' || c == '\n') continue;
-    if (blank(c)) {
-      gap = true;
-      continue;
-    }
-    if (gap && out.size() > start) out += ' ';
-    gap = false;
-    out += c;
-  }
-}
-
 // names: in lower case.
 std::string signing_input(std::span<const Field> fields, std::span<const std::string_view> names,
                           std::string_view signature_field) {
@@ -211,12 +124,6 @@ std::string signing_input(std::span<const Field> fields, std::span<const std::st
 
 }  // namespace
 
-std::string relaxed_header(std::string_view field) {
-  std::string out;
-  append_relaxed_header(field, out);
-  return out;
-}
-
 std::string dkim_signing_input(std::string_view header_block, std::span<const std::string> names,
                                std::string_view signature_field) {
   std::vector<std::string> lower;
@@ -226,17 +133,16 @@ std::string dkim_signing_input(std::string_view header_block, std::span<const st
   return signing_input(split_fields(header_block), views, signature_field);
 }
 
-Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signers, WallTime when) {
-  if (signers.empty()) return {};
+Result<std::string> dkim_signatures(std::string_view message, std::span<const DkimSigner* const> signers, WallTime when) {
+  std::string signatures;
+  if (signers.empty()) return signatures;
   const size_t end = message.find("\r\n\r\n");
-  if (end == std::string::npos) {
+  if (end == std::string_view::npos) {
     return Error{Errc::kInternal, "cannot sign a message whose header has no end"};
   }
-  const std::string_view block = std::string_view(message).substr(0, end + 2);
-  const std::string body_hash = relaxed_body_hash(std::string_view(message).substr(end + 4));
-  const std::vector<Field> fields = split_fields(block);
+  const std::string body_hash = relaxed_body_hash(message.substr(end + 4));
+  const std::vector<Field> fields = split_fields(message.substr(0, end + 2));
   const std::vector<std::string_view> names = names_to_sign(fields);
-  std::string signatures;
   for (const DkimSigner* signer : signers) {
     std::string field = open_signature(*signer, names, body_hash, when);
     const auto raw = signer->key.sign(signing_input(fields, names, field));
@@ -245,7 +151,13 @@ Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signer
     signatures += field;
     signatures += "\r\n";
   }
-  message.insert(0, signatures);
+  return signatures;
+}
+
+Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signers, WallTime when) {
+  const auto signatures = dkim_signatures(message, signers, when);
+  if (!signatures.ok()) return signatures.error();
+  message.insert(0, *signatures);
   return {};
 }
 

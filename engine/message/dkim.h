@@ -93,8 +93,10 @@ class DkimKeyRing {
   std::vector<std::unique_ptr<DkimSigner>> signers_;
 };
 
-// Prepends one DKIM-Signature per signer, the first signer's on top. `when` is t=, and must be the
-// same for every attempt if the bytes are to be.
+// One DKIM-Signature field per signer, the first signer's on top, to be put in front of the message.
+// `when` is t=, and must be the same for every attempt if the bytes are to be.
+Result<std::string> dkim_signatures(std::string_view message, std::span<const DkimSigner* const> signers, WallTime when);
+// Puts them there.
 Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signers, WallTime when);
 
 // --- the parts ---
@@ -102,7 +104,7 @@ Status dkim_sign(std::string& message, std::span<const DkimSigner* const> signer
 void append_relaxed_body(std::string_view body, std::string& out);
 std::string relaxed_body_hash(std::string_view body);  // bh=
 // One header field (with or without its CRLF) in relaxed form, no CRLF at the end.
-std::string relaxed_header(std::string_view field);
+void append_relaxed_header(std::string_view field, std::string& out);
 // What is hashed and signed: the named fields of the header block, picked from the bottom up, each
 // with CRLF, then the signature's own field, its b= empty, without CRLF.
 std::string dkim_signing_input(std::string_view header_block, std::span<const std::string> names,

@@ -125,6 +125,51 @@ TEST(Relaxed, TheHashIsThatOfTheRelaxedBody) {
   }
 }
 
+// As the RFC says it, line by line.
+std::string relaxed_plainly(std::string_view body) {
+  std::string out, empty_lines;
+  while (!body.empty()) {
+    const size_t end = std::min(body.find("\r\n"), body.size());
+    std::string line;
+    for (const char c : body.substr(0, end)) {
+      const bool blank = c == ' ' || c == '\t';
+      if (!blank) {
+        line += c;
+      } else if (!line.ends_with(' ')) {
+        line += ' ';
+      }
+    }
+    if (line.ends_with(' ')) line.pop_back();
+    body.remove_prefix(std::min(end + 2, body.size()));
+    if (line.empty()) {
+      empty_lines += "\r\n";
+      continue;
+    }
+    out += std::exchange(empty_lines, "") + line + "\r\n";
+  }
+  return out;
+}
+
+TEST(Relaxed, ManyBytesAtATimeAreAsOneAtATime) {
+  std::mt19937 random(2);
+  const std::string letters = "abcdefghijklmnopqrstuvwxyz";
+  const std::vector<std::string> pieces = {" ", "  ", "\t", "\r\n", " \r\n", "\r\n\r\n", " \t", "\r", "\n"};
+  for (int i = 0; i < 20000; ++i) {
+    std::string body;
+    for (size_t n = random() % 8; n > 0; --n) {
+      body += letters.substr(0, random() % 27);
+      body += pieces[random() % pieces.size()];
+    }
+    EXPECT_EQ(relaxed(body), relaxed_plainly(body)) << ::testing::PrintToString(body);
+  }
+}
+
+std::string relaxed_header(std::string_view field) {
+  std::string out;
+  append_relaxed_header(field, out);
+  return out;
+}
+
 TEST(Relaxed, Headers) {
   EXPECT_EQ(relaxed_header("A: X\r\n"), "a:X");
   EXPECT_EQ(relaxed_header("B : Y\t\r\n\tZ  \r\n"), "b:Y Z");
