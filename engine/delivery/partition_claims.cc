@@ -10,8 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kPollFirst = 20ms;
-constexpr Duration kPollSlowest = 200ms;
-constexpr Duration kPollUrgent = 200ms;  // while memory is full
+constexpr Duration kPollSlowest = 200ms;  // and while memory is full, for what is urgent
 constexpr Duration kDryFor = 1s;
 constexpr Duration kRestNoRoom = 5s;  // its site has enough to do
 constexpr Duration kLookAtParked = 5ms;
@@ -23,6 +22,11 @@ constexpr uint32_t kMaxUrgentChunks = 2;
 constexpr uint32_t kReservePart = 8;  // an eighth of memory, for transactional mail
 constexpr uint32_t kMaxBurst = 8;     // chunks of a domain in one claim by name
 constexpr uint64_t kBytesOfARecipient = 2048;
+
+// Those that have had nothing for long are asked in one write, all at once: alone, each costs more system calls than Redis has work with it.
+TimePoint next_round(TimePoint now) {
+  return TimePoint(now.time_since_epoch() / kPollSlowest * kPollSlowest + kPollSlowest);
+}
 
 // One domain on one lane; a partition is a function of the domain.
 std::string key_of(const queue::Destination& d) {
@@ -141,14 +145,15 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
     }
     cut_short = bytes >= asked.bytes;
     if (asked.urgent) {
-      if (reply->chunks.empty()) p.urgent_at = loop_.now() + kPollUrgent;
+      if (reply->chunks.empty()) p.urgent_at = next_round(loop_.now());
     } else if (asked.wanted.empty()) {
       const bool nothing = reply->chunks.empty() && reply->next_due_ms != 0;
       p.due_at = reply->next_due_ms < 0
                      ? kNever
                      : loop_.now() + std::chrono::milliseconds(reply->next_due_ms);
       p.backoff = nothing ? std::clamp(p.backoff * 2, kPollFirst, kPollSlowest) : Duration{};
-      p.poll_at = loop_.now() + p.backoff;
+      p.poll_at = p.backoff < kPollSlowest ? loop_.now() + p.backoff : next_round(loop_.now());
+      p.urgent_at = next_round(loop_.now());  // what is urgent was asked for, too
       if (mine && reply->chunks.empty() && reply->next_due_ms < 0) look_for_drift(p);
       if (nothing && reply->next_due_ms > 0) {
         p.poll_at =

@@ -129,8 +129,10 @@ TimePoint PartitionOwner::step(Partition& p) {
   if (!p.claiming_wanted && !p.wants.empty() && chunks_to_claim() > 0) claim_wanted(p);
   if (p.claiming) return next;
   const bool full = chunks_to_claim() == 0;
-  const uint32_t chunks = full ? urgent_chunks() : chunks_to_claim();
+  uint32_t chunks = full ? urgent_chunks() : chunks_to_claim();
   if (chunks == 0) return next;
+  // A claim takes room for what it may bring: those that had nothing the last time would keep it from those that have.
+  if (p.backoff > Duration{}) chunks = 1;
   const TimePoint due = full ? p.urgent_at : p.poll_at;
   if (now < due) return std::min(next, due);
   claim_any(p, chunks, full);
