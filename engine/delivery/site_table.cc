@@ -17,7 +17,7 @@ constexpr double kSecondsAhead = 60;    // as much as a site can use in this tim
 constexpr double kLeastUnknown = 2048;  // for a site whose pace is not known yet
 constexpr double kLeast = 256;
 constexpr double kLeastPaced = 64;
-constexpr int64_t kPlenty = 256;
+constexpr int64_t kPlenty = 128;
 
 }  // namespace
 
@@ -193,7 +193,7 @@ bool SiteTable::has_plenty(const Path& path) const {
 bool SiteTable::is_hungry(const Path& path) const {
   if (!serves(path) || !wants_more(path)) return false;
   SiteRunner* const runner = impl_->find(path);
-  return runner == nullptr || runner->site().waiting_now() * 2 < kPlenty;
+  return runner == nullptr || runner->site().waiting_now() < kPlenty;
 }
 
 bool SiteTable::serves(const Path& path) const {

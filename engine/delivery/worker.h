@@ -112,6 +112,7 @@ class Worker final : public SiteTable::Listener,
   bool shares(const Path& path) const;  // may sessions of its site live on this loop?
   unsigned target_of(const Path& path) const;
   static std::string appetite_key(const Path& path, unsigned loop);
+  void call_for_more();
   bool waits_for_others();
   std::optional<unsigned> hungry_sibling(const Work& work);
   void take(std::unique_ptr<Work> work);
@@ -141,6 +142,11 @@ class Worker final : public SiteTable::Listener,
   net::Timer housekeeping_;
   net::Timer drain_check_;
   std::unordered_map<std::string, Appetite> appetites_;  // by path and loop
+  struct Fed {
+    std::shared_ptr<const Path> path;
+    unsigned from = 0;
+  };
+  std::unordered_map<std::string, Fed> fed_by_;  // by path: the loop that sent the last work
   unsigned sibling_turn_ = 0;
   Duration worked_{};  // by this thread, up to then
   TimePoint worked_since_{};

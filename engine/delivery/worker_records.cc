@@ -100,6 +100,7 @@ void Worker::write_down(const Work& work, const Record& record) {
 
 // Before this turn's bytes leave: what they tell a receiver must be written down.
 void Worker::on_turn_end() {
+  if (!fed_by_.empty()) call_for_more();
   if (!journal_) return;
   if (auto done = journal_->flush(); !done.ok()) hold_until_journalled(done.error());
   shard_[Metric::kJournalBytes].set(journal_->bytes_written());

@@ -59,8 +59,26 @@ unsigned Worker::accept(std::unique_ptr<Work> work) {
 void Worker::send(std::unique_ptr<Work> work, unsigned loop) {
   const auto way = work->path;
   auto parcel = std::make_shared<std::unique_ptr<Work>>(std::move(work));
-  other(loop).loop_.post([to = &other(loop), parcel] { to->take(std::move(*parcel)); });
+  other(loop).loop_.post([to = &other(loop), way, parcel, from = index_] {
+    to->take(std::move(*parcel));
+    if (way->shares > 1) to->fed_by_[way->key] = {way, from};
+  });
   ask_appetite(way, loop);
+}
+
+// Who fed this loop hears when that is nearly gone: asked at the next chunk only, it would be idle until the one after.
+void Worker::call_for_more() {
+  if (!sites_) return;
+  std::erase_if(fed_by_, [this](const auto& fed) {
+    const auto& [path, from] = fed.second;
+    if (!sites_->is_hungry(*path)) return false;
+    other(from).loop_.post([to = &other(from), key = appetite_key(*path, index_)] {
+      Appetite& known = to->appetites_[key];
+      known.hungry = true;
+      known.asked = to->loop_.now();
+    });
+    return true;
+  });
 }
 
 // By what it did in the last tenth of a second.
