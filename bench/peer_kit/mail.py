@@ -10,7 +10,7 @@ PARAGRAPH = ("Dear {{first_name}} {{last_name}}, this is what is new in {{city}}
 
 
 class Mail:
-    """Written once per workload and number of messages, into `where`."""
+    """Written into `where`."""
 
     def __init__(self, where, workload, messages, volley):
         self.where, self.workload, self.messages = pathlib.Path(where), workload, messages
@@ -58,10 +58,11 @@ class Mails:
     """Each kind once: workloads that differ in how it is sent share it."""
 
     def __init__(self, where, volley):
-        self.where, self.volley, self.made = pathlib.Path(where), volley, {}
+        self.where, self.volley, self.made, self.begun = pathlib.Path(where), volley, {}, 0
 
     def of(self, workload, messages):
         kind = (workload.domains, workload.sign, workload.page, messages)
         if kind not in self.made:
-            self.made[kind] = Mail(self.where / f"mail-{len(self.made)}", workload, messages, self.volley)
+            self.begun += 1
+            self.made[kind] = Mail(self.where / f"mail-{self.begun}", workload, messages, self.volley)
         return self.made[kind]

@@ -1,5 +1,8 @@
 #include "engine/cli/send_import.h"
 
+#include "base/log.h"
+#include "engine/intake/list_sample.h"
+
 namespace volley::cli {
 
 SendImport::SendImport(const Workplace& place, queue::Campaign campaign, Source source,
@@ -41,6 +44,21 @@ void SendImport::finish(Status status) {
   done_ = true;
 }
 
+// In place of a sample, the hash of all of it: of what was read, or where that was interrupted of the file, which nobody has changed yet.
+void SendImport::know_list(queue::Store& store, const Result<intake::ImportTotals>& totals) {
+  const std::string& sample = campaign_.list_fingerprint;
+  if (!intake::is_sample(sample)) return;
+  Result<std::string> whole = std::string();
+  if (totals.ok()) {
+    whole = totals->fingerprint;
+  } else if (const auto same = intake::is_list(source_.list.path, sample); same.ok() && *same) {
+    whole = intake::hash_list(source_.list.path);
+  }
+  if (!whole.ok() || whole->empty()) return;
+  const Status known = store.edit(campaign_.id, [&](queue::Campaign& record) { record.list_fingerprint = *whole; });
+  if (!known) log_debug("campaign " + campaign_.id + ": " + known.error().message);
+}
+
 void SendImport::import() {
   auto store = place_.another_store();
   if (!store) return finish(store.error());
@@ -62,6 +80,7 @@ void SendImport::import() {
   if (campaign_.stream) options.on_flush = on_queued_;
   auto totals = intake::run_import(**store, campaign_, *epoch, options, *source_.suppressed,
                                    source_.events, stop_);
+  know_list(**store, totals);
   if (!totals) return finish(totals.error());
   Status closed = (*store)->close_import(campaign_.id, *epoch, totals->read, totals->invalid,
                                          totals->duplicate);

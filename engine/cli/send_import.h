@@ -40,6 +40,7 @@ class SendImport {
 
  private:
   void import();  // on its thread
+  void know_list(queue::Store& store, const Result<intake::ImportTotals>& totals);
   void finish(Status status);
 
   const Workplace& place_;

@@ -32,7 +32,7 @@ intake::RowVisitor dry_run_visitor(const message::Renderer& renderer, const std:
 }
 
 Status read_list(SendPlan& plan, const SendOptions& options, const std::atomic<bool>& stop) {
-  auto head = intake::look_at_list(plan.list);
+  auto head = intake::look_at_list(plan.list, options.stream);
   if (!head) return head.error();
   plan.facts = *head;
   auto renderer = compile(plan);

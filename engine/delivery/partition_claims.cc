@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration kPollFirst = 20ms;
 constexpr Duration kPollSlowest = 200ms;  // and while memory is full, for what is urgent
+constexpr unsigned kPhases = 8;
 constexpr Duration kDryFor = 1s;
 constexpr Duration kRestNoRoom = 5s;  // its site has enough to do
 constexpr Duration kLookAtParked = 5ms;
@@ -24,8 +25,10 @@ constexpr uint32_t kMaxBurst = 8;     // chunks of a domain in one claim by name
 constexpr uint64_t kBytesOfARecipient = 2048;
 
 // Those that have had nothing for long are asked in one write, all at once: alone, each costs more system calls than Redis has work with it.
-TimePoint next_round(TimePoint now) {
-  return TimePoint(now.time_since_epoch() / kPollSlowest * kPollSlowest + kPollSlowest);
+// A loop's own moment: all of a machine's at once would keep Redis from the rest.
+TimePoint next_round(TimePoint now, unsigned loop) {
+  const Duration phase = kPollSlowest / kPhases * (loop % kPhases);
+  return TimePoint((now.time_since_epoch() - phase) / kPollSlowest * kPollSlowest + phase + kPollSlowest);
 }
 
 // One domain on one lane; a partition is a function of the domain.
@@ -67,9 +70,16 @@ uint32_t PartitionOwner::urgent_chunks() const {
   return static_cast<uint32_t>(std::min<uint64_t>(room, kMaxUrgentChunks));
 }
 
+// It is known to have something.
+void PartitionOwner::poll_now(Partition& p) {
+  p.poll_at = std::min(p.poll_at, loop_.now());
+  p.backoff = {};
+}
+
 void PartitionOwner::claim_any(Partition& p, uint32_t chunks, bool urgent) {
   const Asked asked{{}, chunks * queue::kMaxChunkRecipients, urgent, SIZE_MAX};
   p.claiming = true;
+  if (!urgent) p.urgent_at = next_round(loop_.now(), options_.loop);  // it is asked for that, too; whoever wakes us meanwhile is heard
   reserved_ += asked.reserved;
   queue::ClaimRequest request;
   request.partition = p.number;
@@ -145,15 +155,15 @@ void PartitionOwner::on_claimed(uint32_t number, uint64_t epoch, const Asked& as
     }
     cut_short = bytes >= asked.bytes;
     if (asked.urgent) {
-      if (reply->chunks.empty()) p.urgent_at = next_round(loop_.now());
+      if (reply->chunks.empty()) p.urgent_at = next_round(loop_.now(), options_.loop);
     } else if (asked.wanted.empty()) {
       const bool nothing = reply->chunks.empty() && reply->next_due_ms != 0;
       p.due_at = reply->next_due_ms < 0
                      ? kNever
                      : loop_.now() + std::chrono::milliseconds(reply->next_due_ms);
       p.backoff = nothing ? std::clamp(p.backoff * 2, kPollFirst, kPollSlowest) : Duration{};
-      p.poll_at = p.backoff < kPollSlowest ? loop_.now() + p.backoff : next_round(loop_.now());
-      p.urgent_at = next_round(loop_.now());  // what is urgent was asked for, too
+      p.poll_at = p.backoff < kPollSlowest ? loop_.now() + p.backoff : next_round(loop_.now(), options_.loop);
+      if (!reply->chunks.empty()) p.urgent_at = std::min(p.urgent_at, loop_.now());  // there may be more of it
       if (mine && reply->chunks.empty() && reply->next_due_ms < 0) look_for_drift(p);
       if (nothing && reply->next_due_ms > 0) {
         p.poll_at =
@@ -191,7 +201,7 @@ void PartitionOwner::wanted_over(Partition& p, const std::vector<std::string>& w
     if (domain.works > 0) continue;
     if (p.state == State::kOwned) {
       door_.ready(p.number, p.epoch, domain.destination, ready_in(domain));
-      p.poll_at = std::min(p.poll_at, loop_.now());
+      poll_now(p);
     }
     domains_.erase(found);
   }

@@ -83,7 +83,17 @@ void PartitionOwner::run() {
   look_for_restart();
   TimePoint next = unpark();
   const size_t count = partitions_.size();
-  for (size_t i = 0; i < count; ++i) next = std::min(next, step(*partitions_[(turn_ + i) % count]));
+  // Those that had something first: the others ask for what is left of the room.
+  idle_.clear();
+  for (size_t i = 0; i < count; ++i) {
+    Partition& p = *partitions_[(turn_ + i) % count];
+    if (p.backoff > Duration{} && p.wants.empty()) {
+      idle_.push_back(&p);
+    } else {
+      next = std::min(next, step(p));
+    }
+  }
+  for (Partition* p : idle_) next = std::min(next, step(*p));
   if (count > 0) turn_ = (turn_ + 1) % count;
   if (std::exchange(recall_, false)) recall_waiters();
   shard_[metrics::Metric::kRecipientsInMemory].set(in_memory_);
@@ -132,7 +142,7 @@ TimePoint PartitionOwner::step(Partition& p) {
   uint32_t chunks = full ? urgent_chunks() : chunks_to_claim();
   if (chunks == 0) return next;
   // A claim takes room for what it may bring: those that had nothing the last time would keep it from those that have.
-  if (p.backoff > Duration{}) chunks = 1;
+  if (!full && p.backoff > Duration{} && now < p.due_at) chunks = 1;
   const TimePoint due = full ? p.urgent_at : p.poll_at;
   if (now < due) return std::min(next, due);
   claim_any(p, chunks, full);

@@ -169,6 +169,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   void run();
   void look_for_restart();
   TimePoint step(Partition& p);
+  void poll_now(Partition& p);
   void acquire(Partition& p);
   void acquired(uint32_t number, TimePoint sent, const Result<queue::Lease>& lease);
   void renew(Partition& p);
@@ -255,6 +256,7 @@ class PartitionOwner final : public CampaignCache::Listener {
   uint64_t in_memory_ = 0;       // recipients
   uint64_t reserved_ = 0;        // by claims under way
   size_t turn_ = 0;              // whose claim comes first
+  std::vector<Partition*> idle_;  // run()'s, kept for its memory
   uint64_t unrouted_ = 0;        // deferrals for want of a route
   std::string unrouted_reply_;
   uint64_t restarts_ = 0;  // of the server, that we have seen

@@ -173,7 +173,7 @@ void PartitionOwner::on_settled(uint64_t ticket, const Result<queue::SettleResul
   if (replay_.settled(held->partition, held->lease))
     log_debug("an outcome of an earlier run is settled");
   delivery_.lease_closed(held->partition, held->lease, held->site_loop);
-  if (held->frees) p.poll_at = std::min(p.poll_at, loop_.now());
+  if (held->frees) poll_now(p);
   let_go(*held);
   run();
 }

@@ -193,7 +193,7 @@ bool SiteTable::has_plenty(const Path& path) const {
 bool SiteTable::is_hungry(const Path& path) const {
   if (!serves(path) || !wants_more(path)) return false;
   SiteRunner* const runner = impl_->find(path);
-  return runner == nullptr || runner->site().waiting_now() < kPlenty;
+  return runner == nullptr || runner->site().waiting_now() - runner->site().held < kPlenty;
 }
 
 bool SiteTable::serves(const Path& path) const {

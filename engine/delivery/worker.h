@@ -14,6 +14,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -112,6 +113,7 @@ class Worker final : public SiteTable::Listener,
   bool shares(const Path& path) const;  // may sessions of its site live on this loop?
   unsigned target_of(const Path& path) const;
   static std::string appetite_key(const Path& path, unsigned loop);
+  void remember_feeder(const std::shared_ptr<const Path>& path, unsigned from);
   void call_for_more();
   bool waits_for_others();
   std::optional<unsigned> hungry_sibling(const Work& work);
@@ -144,9 +146,10 @@ class Worker final : public SiteTable::Listener,
   std::unordered_map<std::string, Appetite> appetites_;  // by path and loop
   struct Fed {
     std::shared_ptr<const Path> path;
-    unsigned from = 0;
+    std::set<unsigned> by;  // loops
   };
-  std::unordered_map<std::string, Fed> fed_by_;  // by path: the loop that sent the last work
+  std::unordered_map<std::string, Fed> fed_;  // by path: works that came from other loops, not yet called for more
+  TimePoint call_at_{};
   unsigned sibling_turn_ = 0;
   Duration worked_{};  // by this thread, up to then
   TimePoint worked_since_{};

@@ -100,10 +100,11 @@ void Worker::write_down(const Work& work, const Record& record) {
 
 // Before this turn's bytes leave: what they tell a receiver must be written down.
 void Worker::on_turn_end() {
-  if (!fed_by_.empty()) call_for_more();
-  if (!journal_) return;
-  if (auto done = journal_->flush(); !done.ok()) hold_until_journalled(done.error());
-  shard_[Metric::kJournalBytes].set(journal_->bytes_written());
+  if (journal_) {
+    if (auto done = journal_->flush(); !done.ok()) hold_until_journalled(done.error());
+    shard_[Metric::kJournalBytes].set(journal_->bytes_written());
+  }
+  if (!fed_.empty()) call_for_more();
 }
 
 // The whole loop waits: whatever else it did, bytes to a receiver would be among it. Receivers wait for us, and so

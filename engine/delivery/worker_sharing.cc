@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 constexpr Duration kAskAppetiteEvery = 1s;
 constexpr Duration kAskHungerEvery = 20ms;
 constexpr Duration kHungerLasts = 10s;
+constexpr Duration kCallEvery = 5ms;
 constexpr Duration kLookAtWork = 100ms;
 constexpr size_t kMaxAppetites = 10'000;
 
@@ -61,22 +62,32 @@ void Worker::send(std::unique_ptr<Work> work, unsigned loop) {
   auto parcel = std::make_shared<std::unique_ptr<Work>>(std::move(work));
   other(loop).loop_.post([to = &other(loop), way, parcel, from = index_] {
     to->take(std::move(*parcel));
-    if (way->shares > 1) to->fed_by_[way->key] = {way, from};
+    if (to->shares(*way)) to->remember_feeder(way, from);
   });
   ask_appetite(way, loop);
 }
 
+void Worker::remember_feeder(const std::shared_ptr<const Path>& path, unsigned from) {
+  if (fed_.size() > kMaxAppetites) fed_.clear();
+  Fed& fed = fed_[path->key];
+  fed.path = path;
+  fed.by.insert(from);
+}
+
 // Who fed this loop hears when that is nearly gone: asked at the next chunk only, it would be idle until the one after.
 void Worker::call_for_more() {
-  if (!sites_) return;
-  std::erase_if(fed_by_, [this](const auto& fed) {
-    const auto& [path, from] = fed.second;
-    if (!sites_->is_hungry(*path)) return false;
-    other(from).loop_.post([to = &other(from), key = appetite_key(*path, index_)] {
-      Appetite& known = to->appetites_[key];
-      known.hungry = true;
-      known.asked = to->loop_.now();
-    });
+  if (!sites_ || loop_.now() < call_at_) return;
+  call_at_ = loop_.now() + kCallEvery;
+  std::erase_if(fed_, [this](const auto& entry) {
+    const Fed& fed = entry.second;
+    if (!sites_->is_hungry(*fed.path)) return false;
+    for (const unsigned from : fed.by) {
+      other(from).loop_.post([to = &other(from), key = appetite_key(*fed.path, index_)] {
+        Appetite& known = to->appetites_[key];
+        known.wants = known.hungry = true;
+        known.asked = to->loop_.now();
+      });
+    }
     return true;
   });
 }

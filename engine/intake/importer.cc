@@ -156,12 +156,13 @@ bool ImportRun::hand_over(ImportWriter& writer) {
 Status ImportRun::check_end() {
   if (Status status = rejects_.finish(); !status) return status;
   if (options_.stream && rate_.invalid() > 0 && too_many_invalid()) return rate_error();
+  totals_.fingerprint = reader_->fingerprint();
   const std::string& known = campaign_.list_fingerprint;
   if (known.empty()) return {};
-  Result<bool> same = reader_->fingerprint() == known;
-  if (is_sample(known)) same = is_list(options_.list.path, known);
-  if (!same.ok()) return same.error();
-  return *same ? Status() : changed_error(options_.list.path);
+  Result<std::string> read = totals_.fingerprint;
+  if (is_sample(known)) read = reader_->sample();
+  if (!read.ok()) return read.error();
+  return *read == known ? Status() : changed_error(options_.list.path);
 }
 
 bool ImportRun::too_many_invalid() const {

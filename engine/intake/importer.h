@@ -58,11 +58,13 @@ using RowVisitor =
 Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& stop, const RowVisitor& visit = nullptr,
                           const std::string& rejects_path = {}, const SuppressionList* suppressed = nullptr,
                           std::string_view dedupe_key = {});
-// Columns, first row, and a sample for a fingerprint (list_sample.h): milliseconds, however long the list is. All there is for --stream.
-Result<ListFacts> look_at_list(const ListOptions& options);
+// Columns and first row, and a sample for a fingerprint if one is asked for (list_sample.h): milliseconds, however long the list is. All
+// there is for --stream.
+Result<ListFacts> look_at_list(const ListOptions& options, bool sample);
 
 struct ImportTotals {
   uint64_t read = 0, accepted = 0, invalid = 0, duplicate = 0, suppressed = 0;
+  std::string fingerprint = {};  // of all that was read, once that is the whole list
 };
 
 struct ImportOptions {

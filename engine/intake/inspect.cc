@@ -10,7 +10,6 @@
 #include "engine/intake/importer.h"
 #include "engine/intake/input_file.h"
 #include "engine/intake/list_reader.h"
-#include "engine/intake/list_sample.h"
 #include "engine/intake/rejects.h"
 #include "engine/intake/row_check.h"
 
@@ -153,14 +152,16 @@ Result<ListFacts> inspect(const ListOptions& options, const std::atomic<bool>& s
   return std::move(facts);
 }
 
-Result<ListFacts> look_at_list(const ListOptions& options) {
+Result<ListFacts> look_at_list(const ListOptions& options, bool sample) {
   Result<std::unique_ptr<ListReader>> reader = ListReader::open(options.path, options.encoding);
   if (!reader) return reader.error();
   ListFacts facts;
   facts.columns = (*reader)->columns();
-  Result<std::string> sample = sample_list(options.path);
-  if (!sample) return sample.error();
-  facts.fingerprint = std::move(*sample);
+  if (sample) {
+    Result<std::string> taken = (*reader)->sample();
+    if (!taken) return taken.error();
+    facts.fingerprint = std::move(*taken);
+  }
   RowCheck check(random_key());
   Row row;
   // The first row is for showing to a person: not worth reading a list of nothing but rejects to its end.

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "engine/intake/csv.h"
 #include "engine/intake/jsonl.h"
+#include "engine/intake/list_sample.h"
 #include "engine/intake/row_source.h"
 
 namespace volley::intake {
@@ -120,6 +121,7 @@ size_t ListReader::email_column() const { return impl_->source->email_column(); 
 Result<bool> ListReader::next(Row& row) { return impl_->source->next(row); }
 uint64_t ListReader::bytes_read() const { return impl_->source->file().bytes_read(); }
 uint64_t ListReader::bytes_total() const { return impl_->source->file().bytes_total(); }
+Result<std::string> ListReader::sample() const { return sample_of(impl_->source->file()); }
 std::string ListReader::fingerprint() { return impl_->source->file().fingerprint(); }
 
 }  // namespace volley::intake

@@ -43,6 +43,7 @@ class ListReader {
   uint64_t bytes_read() const;
   uint64_t bytes_total() const;
   std::string fingerprint();                 // SHA-256 of the file's bytes, hex; once, after the end
+  Result<std::string> sample() const;        // of the same file (list_sample.h)
 
  private:
   struct Impl;

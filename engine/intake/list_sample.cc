@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kSample = "sample:";
 constexpr uint64_t kPieces = 64, kPiece = 64 << 10;
 
+}  // namespace
+
 Result<std::string> hash_list(const std::string& path) {
   Result<std::unique_ptr<InputFile>> file = InputFile::open(path, {});
   if (!file) return file.error();
@@ -23,12 +25,8 @@ Result<std::string> hash_list(const std::string& path) {
   }
 }
 
-}  // namespace
-
-Result<std::string> sample_list(const std::string& path) {
-  Result<std::unique_ptr<InputFile>> file = InputFile::open(path, {});
-  if (!file) return file.error();
-  const uint64_t size = (*file)->bytes_total();
+Result<std::string> sample_of(const InputFile& file) {
+  const uint64_t size = file.bytes_total();
   const uint64_t whole = kPieces * kPiece;
   Sha256 hash;
   hash.update(std::to_string(size) + '\n');
@@ -36,10 +34,16 @@ Result<std::string> sample_list(const std::string& path) {
   for (uint64_t i = 0; i < kPieces; ++i) {
     const uint64_t at = size <= whole ? i * kPiece : (size - kPiece) * i / (kPieces - 1);
     if (at >= size) break;
-    if (Status status = (*file)->read_at(at, std::min(kPiece, size - at), piece); !status) return status.error();
+    if (Status status = file.read_at(at, std::min(kPiece, size - at), piece); !status) return status.error();
     hash.update(piece);
   }
   return std::string(kSample) + to_hex(hash.finish());
+}
+
+Result<std::string> sample_list(const std::string& path) {
+  Result<std::unique_ptr<InputFile>> file = InputFile::open(path, {});
+  if (!file) return file.error();
+  return sample_of(**file);
 }
 
 bool is_sample(std::string_view fingerprint) { return fingerprint.starts_with(kSample); }

@@ -119,9 +119,9 @@ Status Packer::write_slice(uint32_t index, std::string& rows, uint64_t end) {
   return status;
 }
 
-// Asked once for all that is written together.
+// Asked once between two rounds.
 Result<int64_t> Packer::round_time() {
-  if (!round_.empty()) return round_time_;
+  if (round_time_ > 0) return round_time_;
   Result<int64_t> now = store_.now_ms();
   if (now) round_time_ = *now;
   return now;
@@ -139,6 +139,7 @@ Status Packer::write_round() {
   Status status = store_.import(options_.campaign, options_.lane, options_.epoch, round_);
   round_.clear();
   round_bytes_ = 0;
+  round_time_ = 0;
   if (status && options_.on_flush) options_.on_flush();
   return status;
 }

@@ -77,7 +77,7 @@ class Packer {
   std::unique_ptr<RowSpill> spill_;
   std::vector<queue::ImportFlush> round_;
   size_t round_bytes_ = 0;
-  int64_t round_time_ = 0;  // Unix ms, of Redis
+  int64_t round_time_ = 0;  // Unix ms, of Redis; 0: not asked since the last round
   uint64_t seen_ = 0;
   std::atomic<double> share_written_{-1};
 };

@@ -1,4 +1,4 @@
-// The relaxed forms of body and header fields (RFC 6376 3.4.2, 3.4.4).
+// The relaxed forms of header fields and body (RFC 6376 3.4.2, 3.4.4).
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
@@ -14,7 +14,7 @@ namespace {
 
 bool blank(char c) { return c == ' ' || c == '\t'; }
 
-// A blank that the relaxed form has not, whatever comes after it; `next` follows `c`.
+// Anything but a single space within a line; `next` follows `c`.
 bool goes(char c, char next) { return c == '\t' || (c == ' ' && (blank(next) || next == '\r')); }
 
 // Where the next blank is that goes, from `at` on; the size of the body: nowhere.

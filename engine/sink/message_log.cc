@@ -79,7 +79,9 @@ void MessageLog::add(const LogLine& line) {
     buffer_ += kDigits[byte >> 4];
     buffer_ += kDigits[byte & 15];
   }
-  buffer_ += line.tls ? "\",\"tls\":true" : "\",\"tls\":false";
+  buffer_ += "\",\"port\":";
+  buffer_ += std::to_string(line.port);
+  buffer_ += line.tls ? ",\"tls\":true" : ",\"tls\":false";
   buffer_ += line.chunking ? ",\"chunking\":true" : ",\"chunking\":false";
   const auto add_text = [this](std::string_view key, std::string_view value) {
     if (value.empty()) return;

@@ -23,6 +23,7 @@ struct LogLine {
   std::string_view from;
   std::span<const std::string> recipients;
   uint64_t bytes = 0;
+  uint16_t port = 0;  // the sender's: tells its connections apart
   std::array<uint8_t, 32> sha256{};
   bool tls = false;
   bool chunking = false;

@@ -25,6 +25,7 @@ Session::Session(Worker& worker, net::StreamPtr stream, uint64_t id)
     : worker_(worker),
       stream_(std::move(stream)),
       id_(id),
+      port_(stream_->peer().port()),
       server_(worker.shared().options.server),
       timer_(worker.loop(), [this] { on_timer(); }) {
   worker_.shared().open_connections.fetch_add(1, std::memory_order_relaxed);

@@ -113,6 +113,7 @@ class Session final : public Connection {
   Worker& worker_;
   net::StreamPtr stream_;
   const uint64_t id_;
+  const uint16_t port_;  // the sender's
   smtp::Server server_;
   net::Timer timer_;
   std::unique_ptr<Trouble> trouble_;

@@ -210,6 +210,7 @@ void Session::take_message(bool chunking) {
   line.from = from_;
   line.recipients = recipients_;
   line.bytes = bytes_;
+  line.port = port_;
   line.sha256 = digest_->finish();
   line.tls = server_.tls();
   line.chunking = chunking;

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <utility>
+
 #include "engine/intake/list_sample.h"
 #include "tests/unit/intake/importer_fixture.h"
 
@@ -118,6 +121,21 @@ TEST_F(ImporterTest, AListKnownByASampleIsHeldAgainstItAtTheEnd) {
   EXPECT_TRUE(queued().empty());
   use_list(text);
   totals = run();
+  ASSERT_TRUE(totals.ok()) << totals.error().message;
+  EXPECT_EQ(totals->read, rows_);
+  EXPECT_EQ(totals->fingerprint, *hash_list(options_.list.path));
+}
+
+TEST_F(ImporterTest, AnotherFileUnderItsNameIsNoneOfAnImportsThatHasBegun) {
+  use_made_list(500);
+  create("c1");
+  campaign_.list_fingerprint = *sample_list(options_.list.path);
+  bool replaced = false;
+  options_.progress = [&](const ImportTotals&, double) {
+    if (std::exchange(replaced, true)) return;
+    std::filesystem::rename(directory_.write("other.csv", "email\nother@example.com\n"), options_.list.path);
+  };
+  const auto totals = run();
   ASSERT_TRUE(totals.ok()) << totals.error().message;
   EXPECT_EQ(totals->read, rows_);
 }

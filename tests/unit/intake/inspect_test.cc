@@ -50,9 +50,10 @@ TEST_F(ImporterTest, InspectShowsEveryValidRowAndCountsWhatTheVisitorRefuses) {
   EXPECT_EQ(facts->first_values, (std::vector<std::string>{"Ann", "Ann@Example.com"}));
   EXPECT_EQ(TempDir::read(options_.rejects_path),
             "line,reason,row\n3,cannot be rendered,\"Bob,bob@example.net\"\n4,no @,\",nobody\"\n");
-  const auto look = look_at_list(options_.list);
+  const auto look = look_at_list(options_.list, true);
   ASSERT_TRUE(look.ok());
   EXPECT_EQ(look->fingerprint, *sample_list(options_.list.path));
+  EXPECT_EQ(look_at_list(options_.list, false)->fingerprint, "");
   EXPECT_EQ(look->columns, facts->columns);
   EXPECT_EQ(look->first_email, "Ann@Example.com");
   stop_ = true;

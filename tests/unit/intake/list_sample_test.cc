@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "tests/unit/temp_dir.h"
 
@@ -22,12 +24,12 @@ class ListSampleTest : public ::testing::Test {
 constexpr size_t kMiB = size_t{1} << 20;
 
 TEST_F(ListSampleTest, SeesEveryByteOfAShortList) {
-  for (const size_t size : {size_t{1}, size_t{70'000}, 4 * kMiB}) {
+  for (const size_t size : {size_t{1}, size_t{70'000}, size_t{200'000}, 4 * kMiB}) {
     std::string text(size, 'a');
     const std::string before = sample(text);
     EXPECT_TRUE(is_sample(before));
     EXPECT_EQ(sample(text), before);
-    for (const size_t at : {size_t{0}, size / 2, size - 1}) {
+    for (size_t at = size - 1; at < size; at -= std::max<size_t>(size / 97, 1)) {
       text[at] = 'b';
       EXPECT_NE(sample(text), before) << at << " of " << size;
       text[at] = 'a';

@@ -31,7 +31,7 @@ TEST_F(SinkTest, LogsAMessageBeforeItAccepts) {
             "{\"from\":\"\\\"a "
             "b\\\"@example.com\",\"rcpt\":[\"b@example.net\",\"C@Example.ORG\"],\"bytes\":" +
                 std::to_string(content.size()) + ",\"sha256\":\"" + to_hex(Sha256::of(content)) +
-                "\",\"tls\":false,\"chunking\":false,\"ehlo\":\"client.example.com\"}\n");
+                "\",\"port\":" + std::to_string(client.port()) + ",\"tls\":false,\"chunking\":false,\"ehlo\":\"client.example.com\"}\n");
   EXPECT_TRUE(client.say("QUIT\r\n").starts_with("221 "));
   EXPECT_EQ(client.replies(1), "closed");
   const Totals totals = sink_->totals();
