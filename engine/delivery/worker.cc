@@ -107,7 +107,7 @@ Worker::~Worker() {
   owner_.reset();
   router_.reset();
   resolver_.reset();
-  if (journal_) journal_->logged(shared_.events.written());
+  if (journal_) let_go_of_journals();
 }
 
 void Worker::start() {
@@ -263,15 +263,18 @@ void Worker::save_memory() {
       [this] { saving_ = false; });
 }
 
+// Of this run and of those before it, what is in the event log by now.
+void Worker::let_go_of_journals() {
+  journal_->logged(shared_.events.written());
+  if (index_ != 0 || shared_.replayed_runs.empty() || shared_.events.written() < shared_.replayed_events) return;
+  for (const uint64_t run : shared_.replayed_runs) journal_->replayed(run);
+  shared_.replayed_runs.clear();
+  shared_.replay.events_logged();
+}
+
 void Worker::housekeeping() {
   housekeeping_.set_after(kHousekeepingEvery);
-  journal_->logged(shared_.events.written());
-  if (index_ == 0 && !shared_.replayed_runs.empty() &&
-      shared_.events.written() >= shared_.replayed_events) {
-    for (const uint64_t run : shared_.replayed_runs) journal_->replayed(run);
-    shared_.replayed_runs.clear();
-    shared_.replay.events_logged();
-  }
+  let_go_of_journals();
   if (index_ == 0) save_memory();
   LoopStatus status;
   status.connected = door_->connected();

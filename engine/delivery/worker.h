@@ -122,6 +122,7 @@ class Worker final : public SiteTable::Listener,
   void ask_appetite(const std::shared_ptr<const Path>& path, unsigned loop);
   void hold_until_journalled(const Error& error);
   void housekeeping();
+  void let_go_of_journals();
   void save_memory();
   void queue_forgot(uint64_t had, uint64_t has);
   void seal_journals();  // of all loops
