@@ -1,7 +1,10 @@
 """A private Postfix that accepts mail for every domain into one Maildir. Needs root: its daemons change user."""
 
+import contextlib
 import os
 import pwd
+import signal
+import subprocess
 
 from harness import free_port, port_open, wait_until
 from receiver import HOST, Receiver, certificate
@@ -86,6 +89,7 @@ class Postfix(Receiver):
         self.maildir = base / "mail/all/new"
         self.spool = tuple(base / "queue" / name for name in ("incoming", "active", "deferred"))
         self.mail_log = base / "mail.log"
+        self.pid_file = base / "queue/pid/master.pid"
         if tls:
             cert, key = certificate(base / "etc")
             extra += TLS.format(cert=cert, key=key)
@@ -93,3 +97,10 @@ class Postfix(Receiver):
         (base / "etc/main.cf").write_text(MAIN.format(host=HOST, where=base, uid=nobody.pw_uid, gid=nobody.pw_gid, extra=extra))
         super().__init__(["/usr/sbin/postfix", "-c", str(base / "etc"), "start-fg"], where / "postfix.log")
         wait_until(lambda: port_open(self.port), "Postfix to listen")
+
+    def stop(self, sig=signal.SIGTERM, seconds=20):
+        """The daemon first: the shell that started it ends with it, but would leave it behind."""
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            os.kill(int(self.pid_file.read_text()), sig)
+            self.child.wait(seconds)
+        super().stop(sig, seconds)
