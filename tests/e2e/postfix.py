@@ -95,12 +95,18 @@ class Postfix(Receiver):
             extra += TLS.format(cert=cert, key=key)
         (base / "etc/master.cf").write_text(MASTER.format(port=self.port, limit=limit))
         (base / "etc/main.cf").write_text(MAIN.format(host=HOST, where=base, uid=nobody.pw_uid, gid=nobody.pw_gid, extra=extra))
-        super().__init__(["/usr/sbin/postfix", "-c", str(base / "etc"), "start-fg"], where / "postfix.log")
+        super().__init__(["/usr/sbin/postfix", "-c", str(base / "etc"), "start-fg"], where / "postfix.log", start_new_session=True)
         wait_until(lambda: port_open(self.port), "Postfix to listen")
 
     def stop(self, sig=signal.SIGTERM, seconds=20):
-        """The daemon first: the shell that started it ends with it, but would leave it behind."""
+        """The daemon first: the shell that started it ends with it, but would leave it behind. Then what it has just started."""
+        groups = {self.child.pid}  # a session of its own
         with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-            os.kill(int(self.pid_file.read_text()), sig)
+            master = int(self.pid_file.read_text())
+            groups.add(os.getpgid(master))
+            os.kill(master, sig)
             self.child.wait(seconds)
         super().stop(sig, seconds)
+        for group in groups - {os.getpgrp()}:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
