@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <thread>
 
 #include "base/hash.h"
 #include "engine/message/mime.h"
@@ -205,19 +204,6 @@ TEST(Sign, TwoKeysOneOnTopOfTheOther) {
   std::string none = message;
   EXPECT_TRUE(dkim_sign(none, ring.find("example.org"), from_ms(0)).ok());
   EXPECT_EQ(none, message);
-}
-
-TEST(Sign, ManyThreadsWithOneKey) {
-  const auto key = DkimKey::load_pem(kRsaKey, "k");
-  ASSERT_TRUE(key.ok());
-  const std::string expected = *key->sign("x:1");
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < 50; ++i) EXPECT_EQ(*key->sign("x:1"), expected);
-    });
-  }
-  for (auto& thread : threads) thread.join();
 }
 
 TEST(KeyRing, FindsTheDomainOrItsParent) {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/unit/smtp/classify_fixture.h"
@@ -394,23 +393,6 @@ TEST(Classify, OutcomesWithoutAVerdictOfTheReceiver) {
   o.stage = Stage::kRcpt;
   o.reply = reply_of("552 too many recipients");
   EXPECT_FALSE(classifier().classify(o).bounce());
-}
-
-// Compiled for whoever comes first; the others wait for it.
-TEST(Classify, ManyThreadsMayBeTheFirst) {
-  const Classifier classifier;
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (const char* provider : {"", "google", "yahoo"}) {
-        Reply reply;
-        reply.code = 550;
-        reply.text = "5.1.1 no such user";
-        EXPECT_TRUE(classifier.classify(reply, Stage::kRcpt, provider).bounce()) << provider;
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
 }
 
 }  // namespace
